@@ -1,0 +1,40 @@
+import type { ResourceVersion, Unreadable } from '../pod.ts';
+
+/**
+ * What a reflector needs of whoever keeps its objects: one slice of a store (rule A10). The index fits it without knowing it.
+ * All calls are synchronous; readers see either the state before a call or after it.
+ */
+export interface SliceStore<T> {
+  /** ADDED and MODIFIED (rules A2, A3). Older versions and what a finished list has superseded change nothing. */
+  upsert(object: T): void;
+  /** DELETED: by the payload's uid and version only (rule A3). */
+  remove(object: T): void;
+  /** An object that cannot be read is set aside: its addresses answer `unreadable` until it is read, removed, or a list is without it. */
+  setAside(object: Unreadable): void;
+  /** Starts a list aside of what is served (rule A8). Any number may be begun; only `commit` shows anything. */
+  beginReplace(): Replacement<T>;
+}
+
+export interface Replacement<T> {
+  add(object: T): void;
+  addUnreadable(object: Unreadable): void;
+  /** How many objects were added. */
+  readonly size: number;
+  /**
+   * What a commit at `version` would take away of what is served now: for rule B9. `total` counts what is served now,
+   * `lost` how many of these the list is without, not counting what is newer than the list.
+   */
+  shrinkage(version: ResourceVersion): { readonly total: number; readonly lost: number };
+  /** Whether two lists say nearly the same (rule B9: "two alike are believed"): neither is without more than half of the other. */
+  alike(other: Replacement<T>): boolean;
+  /**
+   * Makes the list the truth at `version`, in one step. Records newer than the list stay; deletions newer than the list
+   * stay deleted; afterwards events at or below `version` are ignored. `forget: true` (rule B8): versions went backwards,
+   * so the list alone is the truth and what was remembered of versions and deletions is forgotten.
+   * Returns how many changes it made.
+   */
+  commit(
+    version: ResourceVersion,
+    options?: { readonly forget?: boolean },
+  ): { readonly added: number; readonly modified: number; readonly deleted: number };
+}

@@ -1,0 +1,64 @@
+import { fork, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { cpus } from 'node:os';
+
+/** What a measured process reports of itself. */
+export interface Usage {
+  /** Seconds of user and system CPU since it started. */
+  readonly cpu: number;
+  readonly rssMb: number;
+  readonly peakRssMb: number;
+  /** Longest stall of its event loop since the last report, milliseconds. */
+  readonly stallMs: number;
+}
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** Asks the child's handler of that name; rejects with what it threw. */
+  ask<T>(name: string, argument?: unknown): Promise<T>;
+  stop(): Promise<void>;
+}
+
+const canPin = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
+
+/** Starts test/bench/children/NAME.ts as a process of its own, on one core where the machine lets us: 0 for what is measured, 1 for load. */
+export function startChild(
+  name: string,
+  options: { core: 0 | 1; execArgv?: readonly string[]; env?: NodeJS.ProcessEnv },
+): Child {
+  const file = new URL(`children/${name}.ts`, import.meta.url);
+  const child = fork(file, [], {
+    execArgv: ['--expose-gc', ...(options.execArgv ?? [])],
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    serialization: 'advanced',
+  });
+  if (canPin) spawnSync('taskset', ['-a', '-cp', String(options.core), String(child.pid)]);
+  let next = 0;
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  child.on('message', (message: { id: number; value?: unknown; error?: string }) => {
+    const waiter = waiting.get(message.id);
+    waiting.delete(message.id);
+    if (message.error === undefined) waiter?.resolve(message.value);
+    else waiter?.reject(new Error(`${name}: ${message.error}`));
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', (code, signal) => {
+      for (const waiter of waiting.values()) waiter.reject(new Error(`${name} ended (${code ?? signal})`));
+      resolve();
+    });
+  });
+  return {
+    process: child,
+    ask: async <T>(ask: string, argument?: unknown): Promise<T> => {
+      const id = next++;
+      const answer = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }));
+      child.send({ id, ask, argument });
+      return (await answer) as T;
+    },
+    stop: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}

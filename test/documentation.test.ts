@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..');
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const pages = ['README.md', ...globSync('{docs,src,charts}/**/*.md', { cwd: root })];
+
+/** The names of all tests: the first string given to test(), it() or describe(). */
+const testNames = globSync('test/**/*.test.ts', { cwd: root }).flatMap((file) =>
+  [...read(file).matchAll(/\b(?:test|it|describe|suite)\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)].map(
+    (match) => match[2] ?? '',
+  ),
+);
+
+// The rules of the lookup, by number (lookup-rules.md A, B, C, D, F, G; E is the preflight's).
+const RULES = [
+  ...Array.from({ length: 10 }, (_, i) => `A${i + 1}`),
+  ...Array.from({ length: 12 }, (_, i) => `B${i + 1}`),
+  ...Array.from({ length: 5 }, (_, i) => `C${i + 1}`),
+  'D1',
+  'D2',
+  'F',
+  'G',
+];
+
+for (const rule of RULES) {
+  test(`rule ${rule} is kept by a test that carries its number`, () => {
+    assert.ok(
+      testNames.some((name) => new RegExp(`^${rule}\\b`).test(name)),
+      `no test's name begins with ${rule}`,
+    );
+  });
+}
+
+// The rows of faults.md, "Watcher" and "HTTP", by the words their tests carry.
+const FAULTS = [
+  'never synced',
+  'API server restarts',
+  'cut off from etcd',
+  'too large resource version',
+  'clean close',
+  'half-open',
+  '429',
+  '500/503/504',
+  'slow drip',
+  'line cut in the middle',
+  'corrupt line',
+  'duplicates',
+  'in-stream ERROR',
+  'bookmarks only',
+  'lost event',
+  'lagging replica',
+  'etcd restored',
+  'empty or shrunken list',
+  'cannot be read',
+  '401',
+  'rotated CA',
+  '403',
+  'frozen process',
+  'churn storm',
+  'SIGTERM',
+  'lookup before the event',
+  'slowloris',
+  'overload',
+  'graceful shutdown',
+  'rolling restart',
+];
+
+for (const fault of FAULTS) {
+  test(`the fault "${fault}" is a named test`, () => {
+    assert.ok(
+      testNames.some((name) => name.toLowerCase().includes(fault.toLowerCase())),
+      `no test's name holds "${fault}"`,
+    );
+  });
+}
+
+test('every relative link in the documents leads somewhere', () => {
+  const broken: string[] = [];
+  for (const page of pages) {
+    for (const [, target] of read(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)/g)) {
+      if (target && !existsSync(join(root, dirname(page), target))) broken.push(`${page}: ${target}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+test('every npm script a document names is there', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  for (const page of pages) {
+    for (const [, name] of read(page).matchAll(/npm (?:run |(?=test\b|start\b))([a-z][a-z:-]*)/g)) {
+      assert.ok(name !== undefined && name in scripts, `${page} names "npm run ${name}"`);
+    }
+  }
+});
+
+test('every file of the tree a document names is there', () => {
+  for (const page of pages) {
+    for (const [, path] of read(page).matchAll(/`((?:src|test|docs|charts|\.ci)\/[\w./-]+)`/g)) {
+      if (path) assert.ok(existsSync(join(root, path)), `${page} names ${path}`);
+    }
+  }
+});

@@ -1,0 +1,68 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+
+/**
+ * Where the real servers stand. KUBEBUILDER_ASSETS is envtest's convention: a folder with kube-apiserver and etcd, and for
+ * a whole control plane the rest of what `../shared/test-servers/build cluster` makes.
+ */
+
+export type ServerName =
+  'kube-apiserver' | 'etcd' | 'kube-controller-manager' | 'kube-scheduler' | 'kwok' | 'kwok-stages' | 'kubectl';
+
+export const API_ONLY: readonly ServerName[] = ['kube-apiserver', 'etcd'];
+export const CLUSTER: readonly ServerName[] = [
+  ...API_ONLY,
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kwok',
+  'kwok-stages',
+  'kubectl',
+];
+
+const HOW = 'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster)';
+
+/**
+ * For a test's options: `test('…', realServer('kube-apiserver', 'etcd'), …)`. A missing server is a visible skip with
+ * the way to get it; with CI=true it throws, which fails the file and with it the run.
+ */
+export function realServer(...names: readonly ServerName[]): { readonly skip: string | false } {
+  const missing = names.map(whyMissing).find((reason) => reason !== undefined);
+  if (missing === undefined) return { skip: false };
+  if (process.env['CI'] === 'true') throw new Error(`In CI the real servers must be there: ${missing}`);
+  return { skip: missing };
+}
+
+/** The path of a server that `realServer` has not refused. */
+export function serverBinary(name: ServerName): string {
+  const path = find(name);
+  if (path === undefined) throw new Error(whyMissing(name));
+  return path;
+}
+
+function whyMissing(name: ServerName): string | undefined {
+  if (find(name) !== undefined) return undefined;
+  if (name === 'kubectl') return 'kubectl is neither in KUBEBUILDER_ASSETS nor on the PATH';
+  const assets = process.env['KUBEBUILDER_ASSETS'];
+  return assets
+    ? `there is no ${name} in KUBEBUILDER_ASSETS=${assets}: ${HOW}`
+    : `KUBEBUILDER_ASSETS is not set: ${HOW}`;
+}
+
+function find(name: ServerName): string | undefined {
+  const folders = [process.env['KUBEBUILDER_ASSETS'] ?? ''];
+  if (name === 'kubectl') folders.push(...(process.env['PATH'] ?? '').split(delimiter));
+  return folders
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, name))
+    .find((path) => (name === 'kwok-stages' ? existsSync(path) : isExecutable(path)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,37 @@
+import { isIP } from 'node:net';
+import { Agent, request } from 'undici';
+import { oneLine } from '../terminal.ts';
+
+const TIMEOUT_MS = 3000;
+
+export interface HealthcheckOptions {
+  readonly host: string | undefined;
+  readonly port: number;
+  /** Ask whether it is ready, not only whether it is alive. */
+  readonly ready: boolean;
+  readonly complain: (text: string) => void;
+}
+
+/** `podwhois healthcheck`, for a container's HEALTHCHECK: 0 when the service on this machine says it is well, else 1. */
+export async function healthcheck({ host, port, ready, complain }: HealthcheckOptions): Promise<number> {
+  const url = `${urlOf(host, port)}/${ready ? 'ready' : 'health'}`;
+  const agent = new Agent();
+  try {
+    const { statusCode, body } = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (statusCode === 200) return 0;
+    complain(`${url} answers ${statusCode}: ${oneLine(await body.text(), 500)}`);
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    complain(`${url} does not answer: ${oneLine(String(message || code))}`);
+  } finally {
+    await agent.destroy();
+  }
+  return 1;
+}
+
+/** Where this machine reaches what listens on HOST and PORT. Unset HOST is `::` with IPv4 too or 0.0.0.0: both hear 127.0.0.1. */
+export function urlOf(host: string | undefined, port: number): string {
+  if (host === undefined || host === '0.0.0.0') return `http://127.0.0.1:${port}`;
+  if (/^[0:]+$/.test(host)) return `http://[::1]:${port}`;
+  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,54 @@
+import type { Readable } from 'node:stream';
+import { askServer, LookupError } from './lookup/ask.ts';
+import type { Result } from './lookup/ask.ts';
+import { render } from './lookup/render.ts';
+import type { Format } from './lookup/formats.ts';
+
+/** More addresses than any cluster has; what is longer is not a list of addresses. */
+const MAX_INPUT = 64 * 2 ** 20;
+
+export interface LookupOptions {
+  readonly addresses: readonly string[];
+  readonly server: string;
+  readonly format: Format;
+  readonly stdin: Readable;
+  readonly write: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * `podwhois lookup`. Writes one row per address, in order. Returns the exit code: 2 on any error, else 1 on any miss or
+ * ambiguous address, else 0. Throws `LookupError` when the server gives no answer.
+ */
+export async function lookup({ addresses, server, format, stdin, write, signal }: LookupOptions): Promise<number> {
+  const ips: string[] = [];
+  let read: readonly string[] | undefined;
+  for (const address of addresses) {
+    if (address === '-') ips.push(...(read ??= words(await textOf(stdin))));
+    else ips.push(address);
+  }
+  if (ips.length === 0) throw new LookupError('standard input holds no address');
+  const results = await askServer(server, ips, signal);
+  write(render(results, format));
+  return exitCode(results);
+}
+
+export function exitCode(results: readonly Result[]): number {
+  const isMiss = ({ status }: Result): boolean => status === 404 || status === 409;
+  if (results.some((result) => result.status !== 200 && !isMiss(result))) return 2;
+  return results.some(isMiss) ? 1 : 0;
+}
+
+/** Separated by white space or commas. */
+const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== '');
+
+async function textOf(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    if ((size += chunk.length) > MAX_INPUT)
+      throw new LookupError('standard input is not a list of addresses: it is over 64 MiB');
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,140 @@
+import { Agent, request } from 'undici';
+import { oneLine } from '../../terminal.ts';
+
+/** What one address is answered with: a row of `POST /pods/lookup`, or made from the answer of `GET /pod`. */
+export interface Result {
+  readonly ip: string;
+  readonly status: number;
+  readonly code?: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly candidates?: readonly { readonly namespace: string; readonly name: string; readonly uid: string }[];
+  readonly pod?: Readonly<Record<string, unknown>>;
+}
+
+/** No answer to be had from the server: a sentence that names the setting to change. */
+export class LookupError extends Error {
+  override readonly name = 'LookupError';
+}
+
+/** As many as `POST /pods/lookup` takes. */
+const BATCH = 1000;
+const TIMEOUT_MS = 10_000;
+/** A thousand pods, each with more labels and containers than the API server would store. */
+const MAX_BODY = 256 * 2 ** 20;
+
+const CHANGE = 'set --server or PODWHOIS_URL';
+
+/** Asks for all addresses and returns one result each, in order. Throws `LookupError`. */
+export async function askServer(server: string, ips: readonly string[], signal?: AbortSignal): Promise<Result[]> {
+  const agent = new Agent({ connections: 1, maxResponseSize: MAX_BODY });
+  const results: Result[] = [];
+  try {
+    const [only] = ips;
+    if (ips.length === 1 && only !== undefined) return [await askOne(server, only, agent, signal)];
+    for (let start = 0; start < ips.length; start += BATCH) {
+      results.push(...(await askBatch(server, ips.slice(start, start + BATCH), agent, signal)));
+    }
+    return results;
+  } finally {
+    await agent.destroy();
+  }
+}
+
+async function askOne(server: string, ip: string, agent: Agent, signal?: AbortSignal): Promise<Result> {
+  const { status, body } = await exchange(server, `pod?ip=${encodeURIComponent(ip)}`, { agent, signal });
+  if (status === 200 && isRecord(body) && typeof body['uid'] === 'string') return { ip, status, pod: body };
+  // A 404 of some other server must not read as "no pod".
+  if (status !== 200 && isErrorBody(body) && (status !== 404 || 'reason' in body)) return { ...pick(body), ip, status };
+  throw notPodwhois(server, status, body);
+}
+
+async function askBatch(server: string, ips: readonly string[], agent: Agent, signal?: AbortSignal): Promise<Result[]> {
+  const { status, body } = await exchange(server, 'pods/lookup', { agent, signal, json: { ips } });
+  const results = isRecord(body) ? body['results'] : undefined;
+  if (status !== 200 || !Array.isArray(results) || results.length !== ips.length)
+    throw notPodwhois(server, status, body);
+  return results.map((row: unknown, position) => {
+    const ip = ips[position] ?? '';
+    if (!isRecord(row) || row['ip'] !== ip || typeof row['status'] !== 'number')
+      throw notPodwhois(server, status, body);
+    const pod = row['pod'];
+    if ((row['status'] === 200) !== isRecord(pod)) throw notPodwhois(server, status, body);
+    return { ...pick(row), ip, status: row['status'], ...(isRecord(pod) && { pod }) };
+  });
+}
+
+interface Exchange {
+  readonly agent: Agent;
+  readonly signal: AbortSignal | undefined;
+  readonly json?: unknown;
+}
+
+async function exchange(
+  server: string,
+  path: string,
+  { agent, signal, json }: Exchange,
+): Promise<{ status: number; body: unknown }> {
+  try {
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const answer = await request(`${server}/${path}`, {
+      dispatcher: agent,
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      ...(json === undefined
+        ? { method: 'GET' }
+        : { method: 'POST', body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),
+    });
+    const text = await answer.body.text();
+    return { status: answer.statusCode, body: parsed(text) };
+  } catch (error) {
+    throw new LookupError(`cannot ask ${oneLine(server)}: ${because(error)}; ${CHANGE} to where podwhois listens`);
+  }
+}
+
+function because(error: unknown): string {
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  if (code === 'ECONNREFUSED') return 'nothing listens there (connection refused)';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its host name is not known';
+  if (name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`;
+  return oneLine(String(message || code || name));
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isErrorBody = (body: unknown): body is Record<string, unknown> =>
+  isRecord(body) && typeof body['code'] === 'string' && typeof body['message'] === 'string';
+
+/** What is known of an error, and only where it has the type it should have. */
+function pick(body: Readonly<Record<string, unknown>>): Omit<Result, 'ip' | 'status' | 'pod'> {
+  const { code, reason, message, candidates } = body;
+  return {
+    ...(typeof code === 'string' && { code }),
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof message === 'string' && { message }),
+    ...(Array.isArray(candidates) && {
+      candidates: candidates.filter(isRecord).map((one) => ({
+        namespace: String(one['namespace']),
+        name: String(one['name']),
+        uid: String(one['uid']),
+      })),
+    }),
+  };
+}
+
+function notPodwhois(server: string, status: number, body: unknown): LookupError {
+  const where = oneLine(server);
+  return isErrorBody(body)
+    ? new LookupError(
+        `${where} answers ${status} ${oneLine(String(body['code']))}: ${oneLine(String(body['message']))}`,
+      )
+    : new LookupError(`${where} answers ${status} with something that is not podwhois' answer; ${CHANGE}`);
+}

@@ -1,0 +1,83 @@
+import { Document, isScalar, visit } from 'yaml';
+import { escapeInDocument, isUnsafe, oneLine } from '../../terminal.ts';
+import type { Result } from './ask.ts';
+import type { Format } from './formats.ts';
+
+/** The results as text that is safe on a terminal, whatever the cluster's names and labels hold. */
+export function render(results: readonly Result[], format: Format): string {
+  if (format === 'json') return `${escapeInDocument(JSON.stringify(results, null, 2))}\n`;
+  return format === 'yaml' ? yaml(results) : table(results, format === 'wide');
+}
+
+function yaml(results: readonly Result[]): string {
+  const document = new Document(results);
+  visit(document, {
+    // Only double-quoted scalars can hold an escape.
+    Scalar(_key, node) {
+      if (typeof node.value === 'string' && isUnsafe(node.value)) node.type = 'QUOTE_DOUBLE';
+    },
+    Pair(_key, { key }) {
+      if (isScalar(key) && typeof key.value === 'string' && isUnsafe(key.value)) key.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return escapeInDocument(document.toString({ lineWidth: 0 }));
+}
+
+const COLUMNS = ['IP', 'NAMESPACE', 'POD', 'NODE', 'PHASE', 'WORKLOAD'];
+const MORE_COLUMNS = ['OWNER', 'SERVICE-ACCOUNT', 'HOST-IP', 'READY', 'UID'];
+
+function table(results: readonly Result[], wide: boolean): string {
+  const header = wide ? [...COLUMNS, ...MORE_COLUMNS] : COLUMNS;
+  const rows = results.map((result) =>
+    (result.pod ? podRow(result.ip, result.pod) : missRow(result)).slice(0, header.length),
+  );
+  const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  // What stands last in its line must not widen the column for the others: a reason can be a sentence.
+  return [header, ...rows]
+    .map((row) =>
+      row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function podRow(ip: string, pod: Readonly<Record<string, unknown>>): string[] {
+  const phase = cell(pod['phase']) + (pod['terminating'] === true ? ',terminating' : '');
+  const basic = [
+    oneLine(ip),
+    cell(pod['namespace']),
+    cell(pod['name']),
+    cell(pod['node_name']),
+    phase,
+    kindAndName(pod['workload']),
+  ];
+  return [
+    ...basic,
+    kindAndName(pod['owner']),
+    cell(pod['service_account']),
+    cell(pod['host_ip']),
+    pod['ready'] === true ? 'yes' : 'no',
+    cell(pod['uid']),
+  ];
+}
+
+/** The reason stands where a pod has its workload. */
+function missRow(result: Result): string[] {
+  return [oneLine(result.ip), '-', '-', '-', '-', reasonOf(result)];
+}
+
+function reasonOf({ status, code = 'unknown', reason, message, candidates }: Result): string {
+  if (status === 404) return `none (${oneLine(reason ?? code)})`;
+  if (status === 409) {
+    const names = (candidates ?? []).map(({ namespace, name }) => `${namespace}/${name}`).join(', ');
+    return `ambiguous${names ? `: ${oneLine(names, 1000)}` : ''}`;
+  }
+  return oneLine(`error ${status} ${code}${message ? `: ${message}` : ''}`, 500);
+}
+
+const cell = (value: unknown): string => (typeof value === 'string' && value !== '' ? oneLine(value, 253) : '-');
+
+function kindAndName(value: unknown): string {
+  const { kind, name } = (value ?? {}) as { kind?: unknown; name?: unknown };
+  return typeof kind === 'string' && typeof name === 'string' ? cell(`${kind}/${name}`) : '-';
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { Argument, Command, Option } from '@commander-js/extra-typings';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { CORE, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings } from '../settings.ts';
+import { readSettings } from '../settings/schema.ts';
+import { FORMATS } from './lookup/formats.ts';
+import { addSettings, givenFor } from './options.ts';
+
+/** What the process is to a command, so that a test can be one. */
+export interface Edge {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable;
+  /** Standard output; nothing is thrown when its reader has gone. */
+  readonly write: (text: string) => void;
+  /** Standard error. */
+  readonly complain: (text: string) => void;
+}
+
+const EXIT_CODES = `
+Exit codes:
+  0  done; lookup: every address has its pod; healthcheck: well
+  1  the service failed; lookup: an address has no pod, or more than one; healthcheck: not well
+  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer`;
+
+const EXAMPLES = `
+Examples:
+  podwhois demo                                        a simulated cluster and the service on it, to try out
+  K8S_API_SERVER=http://127.0.0.1:8001 podwhois serve  through kubectl proxy; inside a cluster nothing is to be set
+  podwhois serve --namespace shop,default --log-format text
+  podwhois lookup 10.42.0.5 -o json
+  kubectl logs proxy | grep -o '10[.0-9]*' | podwhois lookup -
+
+"podwhois serve --help" shows the settings of the service, docs/configuration.md explains them.`;
+
+/** All commands. Each sets `exit` when it is done; what is not needed for the command asked is not loaded. */
+export function createProgram(edge: Edge, exit: (code: number) => void): CommandUnknownOpts {
+  const program = new Command('podwhois')
+    .description('Which pod has this IP? Watches the pods of a Kubernetes cluster and answers from memory, over HTTP.')
+    .version(version(), '-V, --version')
+    .usage('[serve] [options]\n       podwhois <command> [options]')
+    .exitOverride()
+    .configureOutput({ writeOut: edge.write, writeErr: edge.complain })
+    .showHelpAfterError('(--help shows what there is)')
+    .addHelpText('after', EXIT_CODES + '\n' + EXAMPLES);
+
+  const serve = program.command('serve').description('watch the cluster and answer over HTTP (the default command)');
+  addSettings(serve, CORE);
+  serve
+    .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
+    .action(async (_options, command) => {
+      const settings = readCoreSettings(givenFor(command, CORE, edge.environment));
+      exit(await (await import('./serve.ts')).serve(settings));
+    });
+
+  const demo = program
+    .command('demo')
+    .description('run a simulated cluster and the service on it, and print what to try');
+  addSettings(demo, DEMO);
+  demo.action(async (_options, command) => {
+    const settings = readSettings(DEMO, givenFor(command, DEMO, edge.environment));
+    exit(await (await import('./demo.ts')).demo(settings, edge));
+  });
+
+  const lookup = program.command('lookup').description('ask a running podwhois which pods have these addresses');
+  addSettings(lookup, LOOKUP);
+  lookup
+    .addArgument(
+      new Argument('<ip...>', 'addresses; - reads them from standard input, separated by white space or commas'),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how to write the answers').choices(FORMATS).default('table' as const),
+    )
+    .addHelpText('after', EXIT_CODES)
+    .action(async (addresses, { output }, command) => {
+      const { server } = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
+      const { lookup } = await import('./lookup.ts');
+      exit(await lookup({ addresses, server, format: output, stdin: edge.stdin, write: edge.write }));
+    });
+
+  const healthcheck = program
+    .command('healthcheck')
+    .description("ask the podwhois on this machine how it is, for a container's HEALTHCHECK");
+  addSettings(healthcheck, HEALTHCHECK);
+  healthcheck
+    .option('--ready', 'ask /ready (has it read the cluster?) instead of /health (is it alive?)')
+    .addHelpText('after', EXIT_CODES)
+    .action(async ({ ready = false }, command) => {
+      const settings = readSettings(HEALTHCHECK, givenFor(command, HEALTHCHECK, edge.environment));
+      const { healthcheck } = await import('./healthcheck.ts');
+      exit(await healthcheck({ ...settings, ready, complain: (text) => edge.complain(`podwhois: ${text}\n`) }));
+    });
+
+  program
+    .command('openapi')
+    .description('print the OpenAPI document of the HTTP API')
+    .action(async () => {
+      edge.write(await (await import('./openapi.ts')).openapi());
+      exit(0);
+    });
+  return program;
+}
+
+/** `serve` is the default: `podwhois --port 80` is `podwhois serve --port 80`. An unknown word is an unknown command all the same. */
+export function withDefaultCommand(args: readonly string[]): readonly string[] {
+  const [first] = args;
+  const isOwnOption = first !== undefined && ['-h', '--help', '-V', '--version'].includes(first);
+  return first === undefined || (first.startsWith('-') && !isOwnOption) ? ['serve', ...args] : args;
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

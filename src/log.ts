@@ -1,0 +1,73 @@
+import { pino } from 'pino';
+import type { DestinationStream, Logger } from 'pino';
+import { oneLine } from './terminal.ts';
+
+export type Log = Logger;
+
+export interface LogOptions {
+  readonly level: string;
+  readonly format: 'json' | 'text';
+}
+
+/**
+ * Lines to standard output: a constant message plus fields. Each part of podwhois takes `log.child({ component: 'reflector' })`.
+ * What could be a credential is taken out here, whoever logs it.
+ */
+export function createLog({ level, format }: LogOptions, destination?: DestinationStream): Log {
+  const out = destination ?? pino.destination({ dest: 1, sync: true });
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: plainError, error: plainError },
+      redact: { paths: SECRETS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: '(secret)' },
+    },
+    format === 'json' ? out : asText(out),
+  );
+}
+
+const SECRETS = ['authorization', 'Authorization', 'token', 'password', 'headers', 'connectionString'];
+
+/** Errors of client libraries carry requests, headers and bodies: only these fields leave. */
+function plainError(error: unknown): unknown {
+  if (!(error instanceof Error)) return typeof error === 'string' ? withoutSecrets(error) : error;
+  const { name, message, stack, cause, code } = error as Error & { code?: unknown };
+  return {
+    name,
+    message: withoutSecrets(message),
+    ...(typeof code === 'string' && { code }),
+    ...(cause instanceof Error && { cause: withoutSecrets(cause.message) }),
+    ...(stack !== undefined && { stack: withoutSecrets(stack) }),
+  };
+}
+
+/** Bearer and basic credentials, and what stands before the @ of a URL. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/\b(bearer|basic)\s+[\w.~+/=-]+/gi, '$1 (secret)').replace(/:\/\/[^/?#\s@]*@/g, '://(secret)@');
+}
+
+/** `2026-11-21T10:00:00.000Z WARN reflector: the watch ended status=410`; a stack follows on lines of its own. */
+function asText(out: DestinationStream): DestinationStream {
+  return {
+    write(line) {
+      const { time, level, component, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
+      const error = (typeof err === 'object' ? err : undefined) as { message?: unknown; stack?: unknown } | undefined;
+      if (error) fields['error'] = error.message;
+      const name = component === undefined ? '' : `${text(component)}: `;
+      const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`);
+      const head = `${text(time)} ${text(level).toUpperCase().padEnd(5)} ${name}${text(msg)}`;
+      const stack = typeof error?.stack === 'string' ? error.stack.split('\n').slice(1) : [];
+      out.write([head + pairs.join(''), ...stack.map((part) => oneLine(part, 500))].join('\n') + '\n');
+    },
+  };
+}
+
+const text = (value: unknown): string =>
+  oneLine(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''), 2000);
+
+const quoted = (value: unknown): string => {
+  const plain = text(value);
+  return typeof value === 'string' && /[\s"=]|^$/.test(plain) ? `"${plain.replaceAll('"', '\\"')}"` : plain;
+};

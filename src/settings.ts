@@ -1,0 +1,243 @@
+import {
+  duration,
+  labelSelector,
+  list,
+  listenHost,
+  matching,
+  namespaceName,
+  nodeName,
+  oneOf,
+} from './settings/parsers.ts';
+import { annotationKey, baseUrl, wholeNumber } from './settings/parsers.ts';
+import { readSettings } from './settings/schema.ts';
+import type { Check, Given, Setting, Values } from './settings/schema.ts';
+import { formatDuration } from './duration.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Keeps the value's type while the table is written. */
+const setting = <T>(definition: Setting<T>): Setting<T> => definition;
+
+/** The core's settings, in the order of the documentation (`npm run docs` writes it). Durations are milliseconds. */
+export const CORE = {
+  port: setting({
+    variable: 'PORT',
+    flag: '--port <number>',
+    help: 'TCP port to listen on; 0 takes a free one',
+    fallback: 8080,
+    fallbackText: '8080',
+    example: '8080',
+    parse: wholeNumber(0, 65_535),
+  }),
+  host: setting<string | undefined>({
+    variable: 'HOST',
+    flag: '--host <address>',
+    help: 'address or host name to listen on',
+    fallback: undefined,
+    fallbackText: ':: with IPv4 too, or 0.0.0.0 where there is no IPv6',
+    example: '0.0.0.0',
+    parse: listenHost,
+  }),
+  apiServer: setting<string | undefined>({
+    variable: 'K8S_API_SERVER',
+    flag: '--api-server <url>',
+    help: "the API server's URL; http:// for kubectl proxy, https:// takes credentials and CA from the next of KUBECONFIG, the pod's service account, ~/.kube/config",
+    fallback: undefined,
+    fallbackText: "KUBECONFIG's, the pod's own cluster, or ~/.kube/config's",
+    example: 'http://127.0.0.1:8001',
+    parse: baseUrl,
+  }),
+  kubeconfig: setting<string | undefined>({
+    variable: 'KUBECONFIG',
+    flag: '--kubeconfig <path>',
+    help: "kubeconfig file, or several joined by the system's path separator",
+    fallback: undefined,
+    fallbackText: "the pod's service account, or ~/.kube/config",
+    example: '/etc/podwhois/kubeconfig',
+    parse: matching(/^\P{Cc}+$/u, 4096, 'the path of a file'),
+  }),
+  context: setting<string | undefined>({
+    variable: 'KUBERNETES_CONTEXT',
+    flag: '--context <name>',
+    help: 'context of the kubeconfig',
+    fallback: undefined,
+    fallbackText: "the kubeconfig's current one",
+    example: 'production',
+    parse: matching(/^\P{Cc}+$/u, 253, "the name of one of the kubeconfig's contexts"),
+  }),
+  namespaces: setting<readonly string[]>({
+    variable: 'NAMESPACE',
+    flag: '--namespace <name>',
+    help: 'watch only these namespaces: comma-separated, or the flag again; one watch each',
+    fallback: [],
+    fallbackText: 'all namespaces',
+    example: 'default,shop',
+    parse: list(
+      namespaceName,
+      'namespaces (lower-case letters, digits and "-", up to 63 characters), comma-separated',
+      100,
+    ),
+    repeatable: true,
+  }),
+  labelSelector: setting<string | undefined>({
+    variable: 'LABEL_SELECTOR',
+    flag: '--label-selector <selector>',
+    help: 'watch only pods with these labels',
+    fallback: undefined,
+    fallbackText: 'all pods',
+    example: 'app=shop,tier in (web,api)',
+    parse: labelSelector,
+  }),
+  nodeName: setting<string | undefined>({
+    variable: 'NODE_NAME',
+    flag: '--node-name <name>',
+    help: "watch only this node's pods",
+    fallback: undefined,
+    fallbackText: 'all nodes',
+    example: 'worker-1',
+    parse: nodeName,
+  }),
+  annotations: setting<readonly string[]>({
+    variable: 'ANNOTATIONS',
+    flag: '--annotations <keys>',
+    help: 'annotations that answers hold: comma-separated keys, or the flag again; the others are not even kept',
+    fallback: [],
+    fallbackText: 'none',
+    example: 'example.com/team,example.com/contact',
+    parse: list(annotationKey, 'annotation keys other than last-applied-configuration, comma-separated', 100),
+    repeatable: true,
+  }),
+  clusterCidrs: setting<readonly string[]>({
+    variable: 'CLUSTER_CIDR',
+    flag: '--cluster-cidr <cidrs>',
+    help: 'answer only for addresses in these networks: comma-separated, or the flag again',
+    fallback: [],
+    fallbackText: 'all addresses',
+    example: '10.42.0.0/16,fd00:42::/48',
+    parse: list((text) => text, 'networks as address/prefix, comma-separated', 100),
+    repeatable: true,
+  }),
+  readyMaxStaleness: setting({
+    variable: 'READY_MAX_STALENESS',
+    flag: '--ready-max-staleness <duration>',
+    help: 'past this age /ready says 503; also sets how often the age is proven (three times in it)',
+    fallback: 90 * SECOND,
+    fallbackText: '90s',
+    example: '90s',
+    parse: duration(SECOND, HOUR),
+  }),
+  serveMaxStaleness: setting({
+    variable: 'SERVE_MAX_STALENESS',
+    flag: '--serve-max-staleness <duration>',
+    help: 'past this age lookups say 503',
+    fallback: 5 * MINUTE,
+    fallbackText: '5m',
+    example: '5m',
+    parse: duration(SECOND, 24 * HOUR),
+  }),
+  resyncInterval: setting({
+    variable: 'RESYNC_INTERVAL',
+    flag: '--resync-interval <duration>',
+    help: 'list everything again this often, give or take a tenth, to repair what a watch lost',
+    fallback: 10 * MINUTE,
+    fallbackText: '10m',
+    example: '10m',
+    parse: duration(SECOND, 24 * HOUR),
+  }),
+  terminatingSlack: setting({
+    variable: 'TERMINATING_SLACK',
+    flag: '--terminating-slack <duration>',
+    help: 'how long past its deletion time a terminating pod still passes for the caller',
+    fallback: 30 * SECOND,
+    fallbackText: '30s',
+    example: '30s',
+    parse: duration(0, HOUR),
+  }),
+  shutdownDelay: setting({
+    variable: 'SHUTDOWN_DELAY',
+    flag: '--shutdown-delay <duration>',
+    help: 'after SIGTERM stay up this long, not ready, so that no proxy still sends requests; Ctrl-C does not wait',
+    fallback: 5 * SECOND,
+    fallbackText: '5s',
+    example: '5s',
+    parse: duration(0, 5 * MINUTE),
+  }),
+  logLevel: setting({
+    variable: 'LOG_LEVEL',
+    flag: '--log-level <level>',
+    help: 'the least severe messages that are logged',
+    fallback: 'info' as const,
+    fallbackText: 'info',
+    example: 'debug',
+    parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace'),
+  }),
+  logFormat: setting({
+    variable: 'LOG_FORMAT',
+    flag: '--log-format <format>',
+    help: 'json, one object per line, or text for people',
+    fallback: 'json' as const,
+    fallbackText: 'json',
+    example: 'text',
+    parse: oneOf('json', 'text'),
+  }),
+} as const;
+
+const { port, host, logLevel, logFormat } = CORE;
+
+/** `podwhois healthcheck` finds the service by these. */
+export const HEALTHCHECK = { port, host } as const;
+
+/** `podwhois demo` brings its own cluster and listens on this machine only. */
+export const DEMO = {
+  port: { ...port, fallbackText: '8080, or a free one if that is taken' },
+  host: { ...host, fallback: '127.0.0.1', fallbackText: '127.0.0.1' },
+  logLevel: setting<Settings['logLevel']>({ ...logLevel, fallback: 'warn', fallbackText: 'warn' }),
+  logFormat: setting<Settings['logFormat']>({ ...logFormat, fallback: 'text', fallbackText: 'text' }),
+} as const;
+
+/** `podwhois lookup` asks there. */
+export const LOOKUP = {
+  server: setting({
+    variable: 'PODWHOIS_URL',
+    flag: '--server <url>',
+    help: 'where podwhois listens',
+    fallback: 'http://localhost:8080',
+    fallbackText: 'http://localhost:8080',
+    example: 'http://podwhois.kube-system:8080',
+    parse: baseUrl,
+  }),
+} as const;
+
+export type Settings = Values<typeof CORE>;
+
+const readyBeforeServe: Check<typeof CORE> = ({ readyMaxStaleness: ready, serveMaxStaleness: serve }) =>
+  ready !== undefined && serve !== undefined && ready > serve
+    ? [{ key: 'readyMaxStaleness', expected: `at most SERVE_MAX_STALENESS (${formatDuration(serve)})` }]
+    : [];
+
+/** Throws `SettingsError` with everything that is wrong. */
+export function readCoreSettings(given: Given): Settings {
+  return readSettings(CORE, given, [readyBeforeServe]);
+}
+
+/** What is allowed and may still surprise: sentences for the log at start. */
+export function warningsOf(settings: Settings): readonly string[] {
+  // Rule C3. A watch lasts at least 5 s, and its bookmark comes 2 s before its end.
+  return settings.readyMaxStaleness < 15 * SECOND
+    ? ['READY_MAX_STALENESS is under 15s: on a quiet cluster /ready may go to and fro']
+    : [];
+}
+
+/** The settings that differ from their default, as a log line may hold them: durations as they are written, never a secret. */
+export function changedSettings(settings: Settings): Record<string, unknown> {
+  const changed: Record<string, unknown> = {};
+  for (const [key, { variable, flag, fallback, secret }] of Object.entries<Setting<unknown>>(CORE)) {
+    const value = settings[key as keyof Settings];
+    if (value === fallback) continue;
+    const shown = typeof value === 'number' && flag.includes('<duration>') ? formatDuration(value) : value;
+    changed[variable] = secret ? '(set)' : shown;
+  }
+  return changed;
+}

@@ -1,0 +1,27 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as prettier from 'prettier';
+import { settingsTable } from '../../src/settings/markdown.ts';
+import { CORE, DEMO, HEALTHCHECK, LOOKUP } from '../../src/settings.ts';
+
+/** `npm run docs`: writes the tables of docs/configuration.md anew from the settings. */
+
+const TABLES: Readonly<Record<string, string>> = {
+  CORE: settingsTable(CORE),
+  DEMO: settingsTable(DEMO),
+  HEALTHCHECK: settingsTable(HEALTHCHECK),
+  LOOKUP: settingsTable(LOOKUP),
+};
+
+export const CONFIGURATION = join(import.meta.dirname, '../../docs/configuration.md');
+
+/** The page with its tables as the settings are now. */
+export async function withTables(page: string): Promise<string> {
+  const filled = page.replace(
+    /(<!-- settings: (\w+)[^>]*-->\n)[^]*?(<!-- \/settings -->)/g,
+    (_all, begin: string, name: string, end: string) => `${begin}\n${TABLES[name] ?? `no table ${name}`}\n\n${end}`,
+  );
+  return prettier.format(filled, { ...(await prettier.resolveConfig(CONFIGURATION)), parser: 'markdown' });
+}
+
+if (import.meta.main) writeFileSync(CONFIGURATION, await withTables(readFileSync(CONFIGURATION, 'utf8')));

@@ -56,7 +56,7 @@ function asText(out: DestinationStream): DestinationStream {
       const error = (typeof err === 'object' ? err : undefined) as { message?: unknown; stack?: unknown } | undefined;
       if (error) fields['error'] = error.message;
       const name = component === undefined ? '' : `${text(component)}: `;
-      const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${quoted(value)}`);
+      const pairs = Object.entries(fields).map(([key, value]) => ` ${text(key)}=${quoted(value)}`);
       const head = `${text(time)} ${text(level).toUpperCase().padEnd(5)} ${name}${text(msg)}`;
       const stack = typeof error?.stack === 'string' ? error.stack.split('\n').slice(1) : [];
       out.write([head + pairs.join(''), ...stack.map((part) => oneLine(part, 500))].join('\n') + '\n');

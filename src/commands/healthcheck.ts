@@ -2,22 +2,27 @@ import { isIP } from 'node:net';
 import { Agent, request } from 'undici';
 import { oneLine } from '../terminal.ts';
 
-const TIMEOUT_MS = 3000;
-
 export interface HealthcheckOptions {
   readonly host: string | undefined;
   readonly port: number;
   /** Ask whether it is ready, not only whether it is alive. */
   readonly ready: boolean;
   readonly complain: (text: string) => void;
+  readonly timeoutMs?: number;
 }
 
 /** `podwhois healthcheck`, for a container's HEALTHCHECK: 0 when the service on this machine says it is well, else 1. */
-export async function healthcheck({ host, port, ready, complain }: HealthcheckOptions): Promise<number> {
+export async function healthcheck({
+  host,
+  port,
+  ready,
+  complain,
+  timeoutMs = 3000,
+}: HealthcheckOptions): Promise<number> {
   const url = `${urlOf(host, port)}/${ready ? 'ready' : 'health'}`;
   const agent = new Agent();
   try {
-    const { statusCode, body } = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const { statusCode, body } = await request(url, { dispatcher: agent, signal: AbortSignal.timeout(timeoutMs) });
     if (statusCode === 200) return 0;
     complain(`${url} answers ${statusCode}: ${oneLine(await body.text(), 500)}`);
   } catch (error) {

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createLog } from '../src/log.ts';
+import type { Log } from '../src/log.ts';
+
+function logged(format: 'json' | 'text', write: (log: Log) => void, level = 'info'): string {
+  let text = '';
+  write(createLog({ level, format }, { write: (line) => (text += line) }));
+  return text;
+}
+
+test('a line is an object with level, time, component, message and fields', () => {
+  const line = logged('json', (log) => log.child({ component: 'reflector' }).warn({ status: 410 }, 'the watch ended'));
+  const { time, ...rest } = JSON.parse(line) as Record<string, unknown>;
+  assert.deepEqual(rest, { level: 'warn', component: 'reflector', status: 410, msg: 'the watch ended' });
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+});
+
+test('text is one line for people', () => {
+  const line = logged('text', (log) =>
+    log.child({ component: 'reflector' }).warn({ status: 410, slice: 'a b', list: [1] }, 'the watch ended'),
+  );
+  assert.match(line, /^\S+Z WARN {2}reflector: the watch ended status=410 slice="a b" list=\[1\]\n$/);
+});
+
+test('what is below the level is not logged', () => {
+  assert.equal(
+    logged('json', (log) => log.info('x'), 'warn'),
+    '',
+  );
+});
+
+for (const format of ['json', 'text'] as const) {
+  test(`credentials never reach a log line (${format})`, () => {
+    const error = Object.assign(new Error('GET https://admin:hunter2@h/ with Bearer hunter2.x-y_z'), {
+      code: 'E_TEST',
+      headers: { authorization: 'hunter2' },
+      request: { body: 'hunter2' },
+      cause: new Error('basic hunter2=='),
+    });
+    const text = logged(format, (log) => {
+      log.error({ err: error }, 'failed');
+      log.info(
+        { token: 'hunter2', a: { password: 'hunter2', b: { authorization: 'hunter2' } }, headers: { x: 'hunter2' } },
+        'told',
+      );
+    });
+    assert.ok(!text.includes('hunter2'), text);
+    assert.ok(text.includes('with Bearer (secret)') && text.includes('told'), text);
+  });
+
+  test(`other people's text stays on its line and commands no terminal (${format})`, () => {
+    const evil = 'x\u001b[31m\n{"level":"fatal"}\r\u009b\u202e';
+    const text = logged(format, (log) => log.info({ name: evil, [evil]: 1, object: { evil } }, 'constant'));
+    assert.equal(text.indexOf('\n'), text.length - 1);
+    assert.ok(!text.includes('\u001b'));
+  });
+}

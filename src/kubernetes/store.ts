@@ -16,9 +16,12 @@ export interface SliceStore<T> {
 }
 
 export interface Replacement<T> {
+  /** An object added again under its uid replaces the former one: while a streamed list is sent, its objects change. */
   add(object: T): void;
+  /** An object of the list was deleted before the list was at its end (a streamed list says so): the list is without its uid. */
+  remove(object: T): void;
   addUnreadable(object: Unreadable): void;
-  /** How many objects were added. */
+  /** How many objects the list holds that can be read. */
   readonly size: number;
   /**
    * What a commit at `version` would take away of what is served now: for rule B9. `total` counts what is served now,

@@ -1,0 +1,66 @@
+/** What a reflector says of its slice. */
+export interface Slice {
+  readonly synced: boolean;
+  /** Infinity until synced. */
+  ageMs(): number;
+  readonly resourceVersion: string;
+  /** A sentence for `/ready?verbose`. */
+  readonly problem: string | undefined;
+}
+
+/** One per slice, for `/ready?verbose`. */
+export interface SliceDetail {
+  readonly slice: string;
+  readonly synced: boolean;
+  readonly ageMs: number;
+  readonly resourceVersion: string;
+  readonly problem: string | undefined;
+}
+
+/**
+ * All slices as the one source that answers are drawn from (rule A10): nothing is synced until all are; age and version are those
+ * of the oldest slice. `partial`: what is watched is not the whole cluster.
+ */
+export class Slices {
+  readonly partial: boolean;
+  readonly #slices: ReadonlyMap<string, Slice>;
+
+  /** By the slice's name: its namespace, or whatever stands for all. There is at least one. */
+  constructor(slices: ReadonlyMap<string, Slice>, options: { readonly partial: boolean }) {
+    this.#slices = slices;
+    this.partial = options.partial;
+  }
+
+  get synced(): boolean {
+    for (const slice of this.#slices.values()) if (!slice.synced) return false;
+    return true;
+  }
+
+  ageMs(): number {
+    return this.#oldest().age;
+  }
+
+  get resourceVersion(): string {
+    return this.#oldest().slice?.resourceVersion ?? '';
+  }
+
+  details(): readonly SliceDetail[] {
+    return Array.from(this.#slices, ([name, slice]) => ({
+      slice: name,
+      synced: slice.synced,
+      ageMs: slice.ageMs(),
+      resourceVersion: slice.resourceVersion,
+      problem: slice.problem,
+    }));
+  }
+
+  #oldest(): { readonly slice: Slice | undefined; readonly age: number } {
+    let oldest: Slice | undefined;
+    let age = -1;
+    for (const slice of this.#slices.values()) {
+      const own = slice.ageMs();
+      if (own > age) [oldest, age] = [slice, own];
+    }
+    return { slice: oldest, age: oldest ? age : Infinity };
+  }
+}

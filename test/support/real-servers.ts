@@ -125,6 +125,7 @@ export class ControlPlane {
     if (this.apiServer.ended !== undefined) throw new Error(tail(this.apiServer));
   }
 
+  /** The controllers, the scheduler and kwok with its nodes; also after `stopCluster`. */
   async startCluster(): Promise<void> {
     const { kubeconfig } = this;
     const alone = { kubeconfig, 'leader-elect': 'false', 'secure-port': '0' };
@@ -139,6 +140,17 @@ export class ControlPlane {
       const status = { allocatable: room, capacity: room };
       await this.#post('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata, status });
     }
+  }
+
+  async stopCluster(): Promise<void> {
+    const names = ['kwok', 'kube-scheduler', 'kube-controller-manager'] as const;
+    await Promise.all(names.map(async (name) => await this.#child(name).stop()));
+  }
+
+  /** Raises etcd's revision by writing beside the API server's keys. */
+  async bumpVersions(count: number): Promise<void> {
+    const put = { key: btoa('bump'), value: btoa('') };
+    for (let i = 0; i < count; i++) await this.#etcd('/v3/kv/put', put);
   }
 
   /** Throws away every older revision of etcd, as the API server itself does every five minutes. */
@@ -190,7 +202,9 @@ export class ControlPlane {
   async #post(path: string, object: unknown): Promise<void> {
     const headers = { 'content-type': 'application/json' };
     const response = await this.fetch(path, { method: 'POST', headers, body: JSON.stringify(object) });
-    if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
+    // 409: a node that is there already
+    if (!response.ok && response.status !== 409)
+      throw new Error(`POST ${path}: ${response.status} ${await response.text()}`);
   }
 
   async #etcd(path: string, body: unknown): Promise<unknown> {

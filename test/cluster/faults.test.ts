@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CLUSTER, realServer } from '../support/real-servers.ts';
+import { until } from '../support/until.ts';
+import { Churn } from './churn.ts';
+import { Stage } from './stage.ts';
+
+const READY_MAX_STALENESS_MS = 15_000; // the least that does not flap on a quiet cluster (C3)
+const SERVE_MAX_STALENESS_MS = 20_000;
+/** faults.md: "fresh within 6 s of its return". */
+const RETURN_MS = 6_000;
+
+describe('faults of a real control plane under load', { ...realServer(...CLUSTER), timeout: 300_000 }, () => {
+  let stage: Stage;
+  let churn: Churn;
+
+  before(async () => {
+    stage = await Stage.up(
+      {},
+      { READY_MAX_STALENESS: `${READY_MAX_STALENESS_MS}ms`, SERVE_MAX_STALENESS: `${SERVE_MAX_STALENESS_MS}ms` },
+    );
+    churn = await Churn.start(stage.plane, stage.kubectl);
+    await until('the load is there', () => stage.observer.timeline.addresses().length > 20);
+  });
+  after(async () => {
+    await churn?.pause();
+    await stage?.down();
+  });
+
+  /** Returns when podwhois answers out of a read sent after now; fails when that takes longer than `withinMs`. */
+  async function fresh(withinMs = RETURN_MS): Promise<void> {
+    const since = performance.now();
+    const isFresh = async (): Promise<boolean> => {
+      const askedAt = performance.now();
+      const { status, age } = await stage.podwhois.whoHas('10.42.0.2');
+      return status !== 503 && age * 1000 < askedAt - since;
+    };
+    await until('podwhois is fresh again', isFresh, { timeoutMs: withinMs, everyMs: 20 });
+  }
+
+  /** The server cannot be read from: the age must grow past both limits, in time, whatever still trickles in. */
+  async function goesStale(): Promise<void> {
+    const since = performance.now();
+    const { podwhois } = stage;
+    const least = async (): Promise<number> =>
+      performance.now() - since - (await podwhois.whoHas('10.42.0.2')).age * 1000;
+    await until('/ready says 503', async () => !(await podwhois.ready()), {
+      timeoutMs: READY_MAX_STALENESS_MS + 1_000,
+    });
+    assert.notEqual((await podwhois.whoHas('10.42.0.2')).status, 503, 'lookups are served up to the second limit');
+    assert.ok((await least()) <= 0, 'the age counts from before the fault');
+    const refused = async (): Promise<boolean> => (await podwhois.whoHas('10.42.0.2')).status === 503;
+    const left = SERVE_MAX_STALENESS_MS + 1_000 - (performance.now() - since);
+    await until('lookups say 503', refused, { timeoutMs: left });
+    assert.equal((await podwhois.get('/health')).status, 200, 'alive all the time (C4)');
+  }
+
+  test('API server restarts: killed under load and brought back, again and again', async () => {
+    for (let round = 0; round < 2; round++) {
+      await stage.plane.apiServer.stop('SIGKILL');
+      await sleep(round * 2_000);
+      await stage.plane.startApiServer();
+      await fresh();
+    }
+    const { judged, unavailable } = await stage.questioner.judge();
+    assert.equal(unavailable, 0, 'the index serves while the API server is away');
+    assert.ok((judged.get(200) ?? 0) > 100, `${judged.get(200)}`);
+  });
+
+  test('the API server is frozen and thawed', async () => {
+    stage.plane.apiServer.signal('SIGSTOP');
+    await goesStale();
+    stage.plane.apiServer.signal('SIGCONT');
+    await fresh(RETURN_MS + 5_000); // a watch reconnect may stand in its longest back-off of 5 s (B5)
+    await stage.questioner.judge();
+  });
+
+  test('API server cut off from etcd: bookmarks and cached lists go on, the age grows', async () => {
+    stage.plane.etcd.signal('SIGSTOP');
+    await goesStale();
+    stage.plane.etcd.signal('SIGCONT');
+    await stage.plane.apiServerReady();
+    await fresh(RETURN_MS + 5_000);
+    await stage.questioner.judge();
+  });
+
+  test('frozen process, and 410 after a compaction: podwhois thaws to versions that are gone', async () => {
+    const { plane, podwhois, observer, questioner } = stage;
+    const thawed = Promise.withResolvers<void>();
+    questioner.pauseWhile(thawed.promise);
+    podwhois.child.signal('SIGSTOP');
+    await plane.apiServer.stop('SIGKILL');
+    await plane.startApiServer();
+    await observer.catchUp();
+    await sleep(2_000); // of churn
+    await observer.catchUp();
+    await plane.compact();
+    podwhois.child.signal('SIGCONT');
+    thawed.resolve();
+    await fresh();
+    await questioner.judge();
+  });
+
+  test('etcd restored, versions go back: detected, rebuilt, loud', async () => {
+    const { plane, podwhois, observer, questioner } = stage;
+    const snapshot = plane.snapshotEtcd();
+    await sleep(3_000); // of churn: other pods on the same addresses
+    await churn.pause();
+    await plane.bumpVersions(1_000); // so that the restored etcd does not reach the old versions in this test
+    await stage.assertAtRest();
+    await questioner.judge();
+    const timeline = await observer.suspend();
+    const at = performance.now();
+    await plane.stopCluster();
+    await plane.restoreEtcd(snapshot);
+    observer.resume();
+    await fresh();
+    const { version } = await podwhois.whoHas('10.42.0.2');
+    assert.ok(version < timeline.known, `${version} is not of the restored etcd, ${timeline.known} was reached before`);
+    await stage.assertAtRest();
+    await plane.startCluster();
+    churn.resume();
+    await sleep(3_000);
+    await questioner.judge({ timeline, at });
+    assert.match((await podwhois.get('/metrics')).body['text'] as string, /^podwhois_backwards_total [1-9]/m);
+    assert.ok(podwhois.logged().some((line) => /backwards/.test(line)));
+  });
+
+  test('at rest every IP answers as the truth says', async () => {
+    await churn.pause();
+    await stage.assertAtRest(20_000);
+    await stage.questioner.judge();
+  });
+});

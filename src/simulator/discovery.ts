@@ -1,0 +1,43 @@
+/** What kubectl asks before it asks for anything: which versions and resources there are. */
+
+const resource = (
+  name: string,
+  singularName: string,
+  kind: string,
+  namespaced: boolean,
+  shortName: string,
+  verbs: string[],
+): object => ({
+  name,
+  singularName,
+  namespaced,
+  kind,
+  verbs,
+  shortNames: [shortName],
+  ...(name === 'pods' ? { categories: ['all'] } : {}),
+});
+
+export const DISCOVERY: Readonly<Record<string, object>> = {
+  '/version': {
+    major: '1',
+    minor: '36',
+    gitVersion: 'v1.36.3+simulator',
+    gitCommit: '',
+    gitTreeState: 'clean',
+    buildDate: '1970-01-01T00:00:00Z',
+    goVersion: 'none',
+    compiler: 'none',
+    platform: 'podwhois/simulator',
+  },
+  '/api': { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] },
+  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/api/v1': {
+    kind: 'APIResourceList',
+    groupVersion: 'v1',
+    resources: [
+      resource('namespaces', 'namespace', 'Namespace', false, 'ns', ['get', 'list']),
+      resource('nodes', 'node', 'Node', false, 'no', ['get', 'list']),
+      resource('pods', 'pod', 'Pod', true, 'po', ['get', 'list', 'watch']),
+    ],
+  },
+};

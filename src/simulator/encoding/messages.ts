@@ -1,0 +1,172 @@
+/**
+ * The messages of k8s.io/api core/v1 v0.36.3 and apimachinery's meta/v1 that a PodList or a Status can reach, one line each, taken from
+ * their generated.proto (field numbers) and generated.pb.go (which fields are always written).
+ *
+ * A field is `number label name[:type]`, in the order of the numbers, which is the order Go writes them in. Labels: `!` written even when it
+ * is zero (a Go value), none: only when it is there (a pointer), `*` repeated, `%` a map from string, `^` a message whose fields stand in
+ * the JSON of its parent (an inlined Go struct). Types: none is string, `b` bool, `i` an integer, else a message.
+ */
+export const MESSAGES: Readonly<Record<string, string>> = {
+  AWSElasticBlockStoreVolumeSource: '1!volumeID 2!fsType 3!partition:i 4!readOnly:b',
+  Affinity: '1nodeAffinity:NodeAffinity 2podAffinity:PodAffinity 3podAntiAffinity:PodAntiAffinity',
+  AppArmorProfile: '1!type 2localhostProfile',
+  AzureDiskVolumeSource: '1!diskName 2!diskURI 3cachingMode 4fsType 5readOnly:b 6kind',
+  AzureFileVolumeSource: '1!secretName 2!shareName 3!readOnly:b',
+  CSIVolumeSource: '1!driver 2readOnly:b 3fsType 4%volumeAttributes 5nodePublishSecretRef:LocalObjectReference',
+  Capabilities: '1*add 2*drop',
+  CephFSVolumeSource: '1*monitors 2!path 3!user 4!secretFile 5secretRef:LocalObjectReference 6!readOnly:b',
+  CinderVolumeSource: '1!volumeID 2!fsType 3!readOnly:b 4secretRef:LocalObjectReference',
+  ClusterTrustBundleProjection: '1name 2signerName 3labelSelector:LabelSelector 4!path 5optional:b',
+  ConfigMapEnvSource: '1^localObjectReference:LocalObjectReference 2optional:b',
+  ConfigMapKeySelector: '1^localObjectReference:LocalObjectReference 2!key 3optional:b',
+  ConfigMapProjection: '1^localObjectReference:LocalObjectReference 2*items:KeyToPath 4optional:b',
+  ConfigMapVolumeSource: '1^localObjectReference:LocalObjectReference 2*items:KeyToPath 3defaultMode:i 4optional:b',
+  Container:
+    '1!name 2!image 3*command 4*args 5!workingDir 6*ports:ContainerPort 7*env:EnvVar 8!resources:ResourceRequirements 9*volumeMounts:VolumeMount 10livenessProbe:Probe 11readinessProbe:Probe 12lifecycle:Lifecycle 13!terminationMessagePath 14!imagePullPolicy 15securityContext:SecurityContext 16!stdin:b 17!stdinOnce:b 18!tty:b 19*envFrom:EnvFromSource 20!terminationMessagePolicy 21*volumeDevices:VolumeDevice 22startupProbe:Probe 23*resizePolicy:ContainerResizePolicy 24restartPolicy 25*restartPolicyRules:ContainerRestartRule',
+  ContainerExtendedResourceRequest: '1!containerName 2!resourceName 3!requestName',
+  ContainerPort: '1!name 2!hostPort:i 3!containerPort:i 4!protocol 5!hostIP',
+  ContainerResizePolicy: '1!resourceName 2!restartPolicy',
+  ContainerRestartRule: '1!action 2exitCodes:ContainerRestartRuleOnExitCodes',
+  ContainerRestartRuleOnExitCodes: '1!operator 2*values:i',
+  ContainerState: '1waiting:ContainerStateWaiting 2running:ContainerStateRunning 3terminated:ContainerStateTerminated',
+  ContainerStateRunning: '1!startedAt:Time',
+  ContainerStateTerminated:
+    '1!exitCode:i 2!signal:i 3!reason 4!message 5!startedAt:Time 6!finishedAt:Time 7!containerID',
+  ContainerStateWaiting: '1!reason 2!message',
+  ContainerStatus:
+    '1!name 2!state:ContainerState 3!lastState:ContainerState 4!ready:b 5!restartCount:i 6!image 7!imageID 8!containerID 9started:b 10%allocatedResources:Quantity 11resources:ResourceRequirements 12*volumeMounts:VolumeMountStatus 13user:ContainerUser 14*allocatedResourcesStatus:ResourceStatus 15stopSignal',
+  ContainerUser: '1linux:LinuxContainerUser',
+  DownwardAPIProjection: '1*items:DownwardAPIVolumeFile',
+  DownwardAPIVolumeFile: '1!path 2fieldRef:ObjectFieldSelector 3resourceFieldRef:ResourceFieldSelector 4mode:i',
+  DownwardAPIVolumeSource: '1*items:DownwardAPIVolumeFile 2defaultMode:i',
+  EmptyDirVolumeSource: '1!medium 2sizeLimit:Quantity',
+  EnvFromSource: '1!prefix 2configMapRef:ConfigMapEnvSource 3secretRef:SecretEnvSource',
+  EnvVar: '1!name 2!value 3valueFrom:EnvVarSource',
+  EnvVarSource:
+    '1fieldRef:ObjectFieldSelector 2resourceFieldRef:ResourceFieldSelector 3configMapKeyRef:ConfigMapKeySelector 4secretKeyRef:SecretKeySelector 5fileKeyRef:FileKeySelector',
+  EphemeralContainer: '1^ephemeralContainerCommon:EphemeralContainerCommon 2!targetContainerName',
+  EphemeralContainerCommon:
+    '1!name 2!image 3*command 4*args 5!workingDir 6*ports:ContainerPort 7*env:EnvVar 8!resources:ResourceRequirements 9*volumeMounts:VolumeMount 10livenessProbe:Probe 11readinessProbe:Probe 12lifecycle:Lifecycle 13!terminationMessagePath 14!imagePullPolicy 15securityContext:SecurityContext 16!stdin:b 17!stdinOnce:b 18!tty:b 19*envFrom:EnvFromSource 20!terminationMessagePolicy 21*volumeDevices:VolumeDevice 22startupProbe:Probe 23*resizePolicy:ContainerResizePolicy 24restartPolicy 25*restartPolicyRules:ContainerRestartRule',
+  EphemeralVolumeSource: '1volumeClaimTemplate:PersistentVolumeClaimTemplate',
+  ExecAction: '1*command',
+  FCVolumeSource: '1*targetWWNs 2lun:i 3!fsType 4!readOnly:b 5*wwids',
+  FileKeySelector: '1!volumeName 2!path 3!key 4optional:b',
+  FlexVolumeSource: '1!driver 2!fsType 3secretRef:LocalObjectReference 4!readOnly:b 5%options',
+  FlockerVolumeSource: '1!datasetName 2!datasetUUID',
+  GCEPersistentDiskVolumeSource: '1!pdName 2!fsType 3!partition:i 4!readOnly:b',
+  GRPCAction: '1!port:i 2service',
+  GitRepoVolumeSource: '1!repository 2!revision 3!directory',
+  GlusterfsVolumeSource: '1!endpoints 2!path 3!readOnly:b',
+  HTTPGetAction: '1!path 2!port:IntOrString 3!host 4!scheme 5*httpHeaders:HTTPHeader',
+  HTTPHeader: '1!name 2!value',
+  HostAlias: '1!ip 2*hostnames',
+  HostIP: '1!ip',
+  HostPathVolumeSource: '1!path 2type',
+  ISCSIVolumeSource:
+    '1!targetPortal 2!iqn 3!lun:i 4!iscsiInterface 5!fsType 6!readOnly:b 7*portals 8!chapAuthDiscovery:b 10secretRef:LocalObjectReference 11!chapAuthSession:b 12initiatorName',
+  ImageVolumeSource: '1!reference 2!pullPolicy',
+  ImageVolumeStatus: '1!imageRef',
+  KeyToPath: '1!key 2!path 3mode:i',
+  LabelSelector: '1%matchLabels 2*matchExpressions:LabelSelectorRequirement',
+  LabelSelectorRequirement: '1!key 2!operator 3*values',
+  Lifecycle: '1postStart:LifecycleHandler 2preStop:LifecycleHandler 3stopSignal',
+  LifecycleHandler: '1exec:ExecAction 2httpGet:HTTPGetAction 3tcpSocket:TCPSocketAction 4sleep:SleepAction',
+  LinuxContainerUser: '1!uid:i 2!gid:i 3*supplementalGroups:i',
+  ListMeta: '1!selfLink 2!resourceVersion 3!continue 4remainingItemCount:i 5shardInfo:ShardInfo',
+  LocalObjectReference: '1!name',
+  ManagedFieldsEntry: '1!manager 2!operation 3!apiVersion 4time:Time 6!fieldsType 7fieldsV1:FieldsV1 8!subresource',
+  NFSVolumeSource: '1!server 2!path 3!readOnly:b',
+  NodeAffinity:
+    '1requiredDuringSchedulingIgnoredDuringExecution:NodeSelector 2*preferredDuringSchedulingIgnoredDuringExecution:PreferredSchedulingTerm',
+  NodeAllocatableResourceClaimStatus: '1!resourceClaimName 2*containers 3%resources:Quantity',
+  NodeSelector: '1*nodeSelectorTerms:NodeSelectorTerm',
+  NodeSelectorRequirement: '1!key 2!operator 3*values',
+  NodeSelectorTerm: '1*matchExpressions:NodeSelectorRequirement 2*matchFields:NodeSelectorRequirement',
+  ObjectFieldSelector: '1!apiVersion 2!fieldPath',
+  ObjectMeta:
+    '1!name 2!generateName 3!namespace 4!selfLink 5!uid 6!resourceVersion 7!generation:i 8!creationTimestamp:Time 9deletionTimestamp:Time 10deletionGracePeriodSeconds:i 11%labels 12%annotations 13*ownerReferences:OwnerReference 14*finalizers 17*managedFields:ManagedFieldsEntry',
+  OwnerReference: '1!kind 3!name 4!uid 5!apiVersion 6controller:b 7blockOwnerDeletion:b',
+  PersistentVolumeClaimSpec:
+    '1*accessModes 2!resources:VolumeResourceRequirements 3!volumeName 4selector:LabelSelector 5storageClassName 6volumeMode 7dataSource:TypedLocalObjectReference 8dataSourceRef:TypedObjectReference 9volumeAttributesClassName',
+  PersistentVolumeClaimTemplate: '1!metadata:ObjectMeta 2!spec:PersistentVolumeClaimSpec',
+  PersistentVolumeClaimVolumeSource: '1!claimName 2!readOnly:b',
+  PhotonPersistentDiskVolumeSource: '1!pdID 2!fsType',
+  Pod: '1!metadata:ObjectMeta 2!spec:PodSpec 3!status:PodStatus',
+  PodAffinity:
+    '1*requiredDuringSchedulingIgnoredDuringExecution:PodAffinityTerm 2*preferredDuringSchedulingIgnoredDuringExecution:WeightedPodAffinityTerm',
+  PodAffinityTerm:
+    '1labelSelector:LabelSelector 2*namespaces 3!topologyKey 4namespaceSelector:LabelSelector 5*matchLabelKeys 6*mismatchLabelKeys',
+  PodAntiAffinity:
+    '1*requiredDuringSchedulingIgnoredDuringExecution:PodAffinityTerm 2*preferredDuringSchedulingIgnoredDuringExecution:WeightedPodAffinityTerm',
+  PodCertificateProjection:
+    '1!signerName 2!keyType 3maxExpirationSeconds:i 4!credentialBundlePath 5!keyPath 6!certificateChainPath 7%userAnnotations',
+  PodCondition:
+    '1!type 2!status 3!lastProbeTime:Time 4!lastTransitionTime:Time 5!reason 6!message 7!observedGeneration:i',
+  PodDNSConfig: '1*nameservers 2*searches 3*options:PodDNSConfigOption',
+  PodDNSConfigOption: '1!name 2value',
+  PodExtendedResourceClaimStatus: '1*requestMappings:ContainerExtendedResourceRequest 2!resourceClaimName',
+  PodIP: '1!ip',
+  PodList: '1!metadata:ListMeta 2*items:Pod',
+  PodOS: '1!name',
+  PodReadinessGate: '1!conditionType',
+  PodResourceClaim: '1!name 3resourceClaimName 4resourceClaimTemplateName',
+  PodResourceClaimStatus: '1!name 2resourceClaimName',
+  PodSchedulingGate: '1!name',
+  PodSchedulingGroup: '1podGroupName',
+  PodSecurityContext:
+    '1seLinuxOptions:SELinuxOptions 2runAsUser:i 3runAsNonRoot:b 4*supplementalGroups:i 5fsGroup:i 6runAsGroup:i 7*sysctls:Sysctl 8windowsOptions:WindowsSecurityContextOptions 9fsGroupChangePolicy 10seccompProfile:SeccompProfile 11appArmorProfile:AppArmorProfile 12supplementalGroupsPolicy 13seLinuxChangePolicy',
+  PodSpec:
+    '1*volumes:Volume 2*containers:Container 3!restartPolicy 4terminationGracePeriodSeconds:i 5activeDeadlineSeconds:i 6!dnsPolicy 7%nodeSelector 8!serviceAccountName 9!serviceAccount 10!nodeName 11!hostNetwork:b 12!hostPID:b 13!hostIPC:b 14securityContext:PodSecurityContext 15*imagePullSecrets:LocalObjectReference 16!hostname 17!subdomain 18affinity:Affinity 19!schedulerName 20*initContainers:Container 21automountServiceAccountToken:b 22*tolerations:Toleration 23*hostAliases:HostAlias 24!priorityClassName 25priority:i 26dnsConfig:PodDNSConfig 27shareProcessNamespace:b 28*readinessGates:PodReadinessGate 29runtimeClassName 30enableServiceLinks:b 31preemptionPolicy 32%overhead:Quantity 33*topologySpreadConstraints:TopologySpreadConstraint 34*ephemeralContainers:EphemeralContainer 35setHostnameAsFQDN:b 36os:PodOS 37hostUsers:b 38*schedulingGates:PodSchedulingGate 39*resourceClaims:PodResourceClaim 40resources:ResourceRequirements 41hostnameOverride 43schedulingGroup:PodSchedulingGroup',
+  PodStatus:
+    '1!phase 2*conditions:PodCondition 3!message 4!reason 5!hostIP 6!podIP 7startTime:Time 8*containerStatuses:ContainerStatus 9!qosClass 10*initContainerStatuses:ContainerStatus 11!nominatedNodeName 12*podIPs:PodIP 13*ephemeralContainerStatuses:ContainerStatus 14!resize 15*resourceClaimStatuses:PodResourceClaimStatus 16*hostIPs:HostIP 17!observedGeneration:i 18extendedResourceClaimStatus:PodExtendedResourceClaimStatus 19%allocatedResources:Quantity 20resources:ResourceRequirements 21*nodeAllocatableResourceClaimStatuses:NodeAllocatableResourceClaimStatus',
+  PortworxVolumeSource: '1!volumeID 2!fsType 3!readOnly:b',
+  PreferredSchedulingTerm: '1!weight:i 2!preference:NodeSelectorTerm',
+  Probe:
+    '1^handler:ProbeHandler 2!initialDelaySeconds:i 3!timeoutSeconds:i 4!periodSeconds:i 5!successThreshold:i 6!failureThreshold:i 7terminationGracePeriodSeconds:i',
+  ProbeHandler: '1exec:ExecAction 2httpGet:HTTPGetAction 3tcpSocket:TCPSocketAction 4grpc:GRPCAction',
+  ProjectedVolumeSource: '1*sources:VolumeProjection 2defaultMode:i',
+  QuobyteVolumeSource: '1!registry 2!volume 3!readOnly:b 4!user 5!group 6!tenant',
+  RBDVolumeSource: '1*monitors 2!image 3!fsType 4!pool 5!user 6!keyring 7secretRef:LocalObjectReference 8!readOnly:b',
+  ResourceClaim: '1!name 2!request',
+  ResourceFieldSelector: '1!containerName 2!resource 3!divisor:Quantity',
+  ResourceHealth: '1!resourceID 2!health 6message',
+  ResourceRequirements: '1%limits:Quantity 2%requests:Quantity 3*claims:ResourceClaim',
+  ResourceStatus: '1!name 2*resources:ResourceHealth',
+  SELinuxOptions: '1!user 2!role 3!type 4!level',
+  ScaleIOVolumeSource:
+    '1!gateway 2!system 3secretRef:LocalObjectReference 4!sslEnabled:b 5!protectionDomain 6!storagePool 7!storageMode 8!volumeName 9!fsType 10!readOnly:b',
+  SeccompProfile: '1!type 2localhostProfile',
+  SecretEnvSource: '1^localObjectReference:LocalObjectReference 2optional:b',
+  SecretKeySelector: '1^localObjectReference:LocalObjectReference 2!key 3optional:b',
+  SecretProjection: '1^localObjectReference:LocalObjectReference 2*items:KeyToPath 4optional:b',
+  SecretVolumeSource: '1!secretName 2*items:KeyToPath 3defaultMode:i 4optional:b',
+  SecurityContext:
+    '1capabilities:Capabilities 2privileged:b 3seLinuxOptions:SELinuxOptions 4runAsUser:i 5runAsNonRoot:b 6readOnlyRootFilesystem:b 7allowPrivilegeEscalation:b 8runAsGroup:i 9procMount 10windowsOptions:WindowsSecurityContextOptions 11seccompProfile:SeccompProfile 12appArmorProfile:AppArmorProfile',
+  ServiceAccountTokenProjection: '1!audience 2expirationSeconds:i 3!path',
+  ShardInfo: '1!selector',
+  SleepAction: '1!seconds:i',
+  Status: '1!metadata:ListMeta 2!status 3!message 4!reason 5details:StatusDetails 6!code:i',
+  StatusCause: '1!reason 2!message 3!field',
+  StatusDetails: '1!name 2!group 3!kind 4*causes:StatusCause 5!retryAfterSeconds:i 6!uid',
+  StorageOSVolumeSource: '1!volumeName 2!volumeNamespace 3!fsType 4!readOnly:b 5secretRef:LocalObjectReference',
+  Sysctl: '1!name 2!value',
+  TCPSocketAction: '1!port:IntOrString 2!host',
+  Toleration: '1!key 2!operator 3!value 4!effect 5tolerationSeconds:i',
+  TopologySpreadConstraint:
+    '1!maxSkew:i 2!topologyKey 3!whenUnsatisfiable 4labelSelector:LabelSelector 5minDomains:i 6nodeAffinityPolicy 7nodeTaintsPolicy 8*matchLabelKeys',
+  TypedLocalObjectReference: '1apiGroup 2!kind 3!name',
+  TypedObjectReference: '1apiGroup 2!kind 3!name 4namespace',
+  Volume: '1!name 2^volumeSource:VolumeSource',
+  VolumeDevice: '1!name 2!devicePath',
+  VolumeMount: '1!name 2!readOnly:b 3!mountPath 4!subPath 5mountPropagation 6!subPathExpr 7recursiveReadOnly',
+  VolumeMountStatus: '1!name 2!mountPath 3!readOnly:b 4recursiveReadOnly 5volumeStatus:VolumeStatus',
+  VolumeProjection:
+    '1secret:SecretProjection 2downwardAPI:DownwardAPIProjection 3configMap:ConfigMapProjection 4serviceAccountToken:ServiceAccountTokenProjection 5clusterTrustBundle:ClusterTrustBundleProjection 6podCertificate:PodCertificateProjection',
+  VolumeResourceRequirements: '1%limits:Quantity 2%requests:Quantity',
+  VolumeSource:
+    '1hostPath:HostPathVolumeSource 2emptyDir:EmptyDirVolumeSource 3gcePersistentDisk:GCEPersistentDiskVolumeSource 4awsElasticBlockStore:AWSElasticBlockStoreVolumeSource 5gitRepo:GitRepoVolumeSource 6secret:SecretVolumeSource 7nfs:NFSVolumeSource 8iscsi:ISCSIVolumeSource 9glusterfs:GlusterfsVolumeSource 10persistentVolumeClaim:PersistentVolumeClaimVolumeSource 11rbd:RBDVolumeSource 12flexVolume:FlexVolumeSource 13cinder:CinderVolumeSource 14cephfs:CephFSVolumeSource 15flocker:FlockerVolumeSource 16downwardAPI:DownwardAPIVolumeSource 17fc:FCVolumeSource 18azureFile:AzureFileVolumeSource 19configMap:ConfigMapVolumeSource 20vsphereVolume:VsphereVirtualDiskVolumeSource 21quobyte:QuobyteVolumeSource 22azureDisk:AzureDiskVolumeSource 23photonPersistentDisk:PhotonPersistentDiskVolumeSource 24portworxVolume:PortworxVolumeSource 25scaleIO:ScaleIOVolumeSource 26projected:ProjectedVolumeSource 27storageos:StorageOSVolumeSource 28csi:CSIVolumeSource 29ephemeral:EphemeralVolumeSource 30image:ImageVolumeSource',
+  VolumeStatus: '1image:ImageVolumeStatus',
+  VsphereVirtualDiskVolumeSource: '1!volumePath 2!fsType 3!storagePolicyName 4!storagePolicyID',
+  WeightedPodAffinityTerm: '1!weight:i 2!podAffinityTerm:PodAffinityTerm',
+  WindowsSecurityContextOptions: '1gmsaCredentialSpecName 2gmsaCredentialSpec 3runAsUserName 4hostProcess:b',
+};

@@ -32,9 +32,9 @@ export interface Replacement<T> {
   alike(other: Replacement<T>): boolean;
   /**
    * Makes the list the truth at `version`, in one step. Records newer than the list stay; deletions newer than the list
-   * stay deleted; afterwards events at or below `version` are ignored. `forget: true` (rule B8): versions went backwards,
-   * so the list alone is the truth and what was remembered of versions and deletions is forgotten.
-   * Returns how many changes it made.
+   * stay deleted; afterwards events at or below `version` are ignored. A list older than the one committed last changes
+   * nothing. `forget: true` (rule B8): versions went backwards, so the list alone is the truth and what was remembered of
+   * versions and deletions is forgotten. Returns how many changes it made.
    */
   commit(
     version: ResourceVersion,

@@ -5,7 +5,7 @@ import type { PodsRequest, Verb } from './api-request.ts';
 import { Body } from './body.ts';
 import type { Cluster } from './cluster.ts';
 import { DISCOVERY } from './discovery.ts';
-import { envelope } from './encoding/protobuf.ts';
+import { envelope } from './encoding/framing.ts';
 import type { FaultActions, Faults } from './faults.ts';
 import { page, writePage } from './list.ts';
 import { CONTENT_TYPE, negotiate } from './negotiate.ts';

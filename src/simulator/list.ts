@@ -1,4 +1,5 @@
-import { envelope, encodeMessage, itemHead } from './encoding/protobuf.ts';
+import { envelope, itemHead } from './encoding/framing.ts';
+import { encodeMessage } from './encoding/protobuf.ts';
 import type { PodsRequest } from './api-request.ts';
 import type { Body } from './body.ts';
 import type { FaultActions } from './faults.ts';

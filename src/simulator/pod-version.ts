@@ -5,13 +5,18 @@ import type { PodObject } from './pod-object.ts';
 
 export type Format = 'json' | 'protobuf';
 
-const SLAB_BYTES = 1 << 20;
 let slab = Buffer.alloc(0);
+let slabBytes = 1 << 19;
 
-/** Copies bytes into a slab: one ArrayBuffer per MiB instead of one per pod. */
+/**
+ * Copies bytes into a slab. One ArrayBuffer per pod would be 150,000 of them, and V8 collects garbage for every 64 MB that it
+ * sees allocated outside its heap, whether one keeps them or not; so the slabs double, up to 256 MB.
+ */
 function keep(bytes: Uint8Array): Uint8Array {
-  if (bytes.length > SLAB_BYTES / 8) return Uint8Array.prototype.slice.call(bytes);
-  if (bytes.length > slab.length) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  if (bytes.length > slab.length) {
+    slabBytes = Math.min(2 * slabBytes, 1 << 28);
+    slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, bytes.length));
+  }
   const kept = slab.subarray(0, bytes.length);
   kept.set(bytes);
   slab = slab.subarray(bytes.length);

@@ -1,5 +1,6 @@
 import { encodeJson } from './encoding/json.ts';
-import { encodeMessage, envelope } from './encoding/protobuf.ts';
+import { envelope } from './encoding/framing.ts';
+import { encodeMessage } from './encoding/protobuf.ts';
 import type { Format } from './pod-version.ts';
 
 export interface StatusCauseObject {

@@ -1,5 +1,6 @@
 import { encodeJson } from './encoding/json.ts';
-import { encodeMessage, frame } from './encoding/protobuf.ts';
+import { frame } from './encoding/framing.ts';
+import { encodeMessage } from './encoding/protobuf.ts';
 import type { PodsRequest } from './api-request.ts';
 import type { Body } from './body.ts';
 import type { FaultActions } from './faults.ts';
@@ -19,6 +20,9 @@ export interface WatchTimes {
   defaultTimeoutMs: number;
 }
 
+/** The object's own `{` gives way to one with kind and apiVersion in front. */
+const jsonHead = (type: string): Buffer => Buffer.from(`{"type":"${type}","object":{"kind":"Pod","apiVersion":"v1",`);
+const JSON_HEADS = new Map(['ADDED', 'MODIFIED', 'DELETED'].map((type) => [type, jsonHead(type)]));
 const JSON_END = Buffer.from('}\n');
 
 /** Writes frames of one format. */
@@ -36,8 +40,7 @@ class Frames {
   pod(type: string, pod: PodVersion): void {
     const bytes = spoiled(pod, this.#format, this.#faults);
     if (this.#format === 'json') {
-      // The object's own `{` gives way to one with kind and apiVersion in front.
-      this.#body.write(Buffer.from(`{"type":"${type}","object":{"kind":"Pod","apiVersion":"v1",`));
+      this.#body.write(JSON_HEADS.get(type) ?? jsonHead(type));
       this.#body.write(bytes.subarray(1));
       this.#body.write(JSON_END);
     } else this.#message(type, 'Pod', bytes);

@@ -1,3 +1,5 @@
+const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+
 /** Seeded random numbers: the same seed gives the same cluster and the same churn (mulberry32). */
 export class Random {
   #state: number;
@@ -29,10 +31,10 @@ export class Random {
   /** Lower-case hexadecimal digits, 8 for each number drawn. */
   hex(digits: number): string {
     let text = '';
-    while (text.length < digits)
-      text += Math.floor(this.next() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0');
+    while (text.length < digits) {
+      const drawn = this.next() * 2 ** 32;
+      text += `${HEX[drawn & 255]}${HEX[(drawn >>> 8) & 255]}${HEX[(drawn >>> 16) & 255]}${HEX[drawn >>> 24]}`;
+    }
     return text.slice(0, digits);
   }
 

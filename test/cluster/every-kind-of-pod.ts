@@ -1,7 +1,7 @@
 /** Pods in every shape that an API server takes, for the question whether both wire formats are read alike. */
 
 export interface Specimen {
-  readonly pod: { readonly metadata: { readonly name: string; readonly [key: string]: unknown } };
+  readonly pod: { readonly metadata: { readonly name: string }; readonly [part: string]: unknown };
   /** Written afterwards, to pods/status. */
   readonly status?: object;
   /** Added afterwards, by pods/ephemeralcontainers. */

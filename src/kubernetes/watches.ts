@@ -1,0 +1,188 @@
+import { ApiError, DeadlineError, isGone, retryAfterOf } from './api-error.ts';
+import { refusedByStore } from './api-object.ts';
+import { Backoff } from './backoff.ts';
+import { Bell } from './bell.ts';
+import { complain, works } from './slice.ts';
+import { WireError } from './wire/format.ts';
+import type { ResourceVersion, Unreadable } from '../pod.ts';
+import type { ApiObject } from './api-object.ts';
+import type { Batch } from './list-watch.ts';
+import type { ListCause, WatchEnd } from './reflector-metrics.ts';
+import type { Slice } from './slice.ts';
+import type { WatchEvent } from './wire/format.ts';
+
+export interface WatchesOptions<T extends ApiObject> {
+  readonly slice: Slice<T>;
+  /** Rule B2: a third of READY_MAX_STALENESS. */
+  readonly watchMs: number;
+  readonly requestList: (cause: ListCause) => void;
+  /** A watch was accepted after one that failed: rule B8 wants a consistent read. */
+  readonly onRecovered: () => void;
+}
+
+/** A watch that ended sooner than this and brought nothing is not worth the next one at once: else a broken server makes us spin. */
+const WORTHWHILE_MS = 500;
+
+/** Something in the stream needs a list (rule B6). */
+class Corrupt extends Error {
+  readonly listCause: ListCause;
+
+  constructor(listCause: ListCause, message: string) {
+    super(message);
+    this.listCause = listCause;
+  }
+}
+
+/** One watch after the other, from where the store has come to; waits for a list where none can start. */
+export class Watches<T extends ApiObject> {
+  readonly #slice: Slice<T>;
+  readonly #options: WatchesOptions<T>;
+  readonly #bell: Bell;
+  readonly #backoff: Backoff;
+  readonly #spin: Backoff;
+  #current: AbortController | undefined;
+  #failed = false;
+
+  constructor(options: WatchesOptions<T>) {
+    const { clock } = options.slice;
+    const random = () => clock.random();
+    this.#slice = options.slice;
+    this.#options = options;
+    this.#bell = new Bell(clock);
+    this.#backoff = new Backoff({ firstMs: 200, capMs: 5_000, random });
+    this.#spin = new Backoff({ firstMs: 50, capMs: 5_000, random });
+  }
+
+  /** A list was committed. After a rebuild (B8) the running watch belongs to a history that is no more. */
+  listed(rebuilt: boolean): void {
+    if (rebuilt) this.#current?.abort();
+    this.#bell.ring();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const from = this.#slice.progress.resumeFrom;
+      if (from === undefined) await this.#bell.wait(Infinity, signal);
+      else await this.#watch(from, signal);
+    }
+  }
+
+  async #watch(from: ResourceVersion, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, progress } = this.#slice;
+    const current = new AbortController();
+    const stop = (): void => current.abort(signal.reason);
+    signal.addEventListener('abort', stop);
+    this.#current = current;
+    const startedAt = clock.now();
+    let opened = false;
+    const onOpen = (): void => {
+      opened = true;
+      if (this.#failed) this.#options.onRecovered();
+      this.#failed = false;
+    };
+    let delay: number;
+    try {
+      const options = { seconds: this.#seconds(), signal: current.signal, onOpen };
+      for await (const batch of this.#slice.listWatch.watch(from, options)) {
+        current.signal.throwIfAborted();
+        this.#apply(batch);
+        this.#settled();
+      }
+      metrics.watches_total.clean++;
+      const worthwhile = progress.version !== from || clock.now() - startedAt >= WORTHWHILE_MS;
+      if (worthwhile) this.#settled();
+      delay = worthwhile ? 0 : this.#spin.next();
+    } catch (error) {
+      if (current.signal.aborted) return;
+      const end = endOf(error, opened);
+      metrics.watches_total[end]++;
+      if (end === 'gone' || end === 'corrupt') {
+        progress.lost();
+        this.#slice.log.warn(
+          { end, from: progress.version, reason: (error as Error).message },
+          'the watch needs a list',
+        );
+        return this.#options.requestList(error instanceof Corrupt ? error.listCause : end);
+      }
+      this.#failed = true;
+      delay = this.#backoff.next(retryAfterOf(error));
+      complain(this.#slice, 'watch', error, delay);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#current = undefined;
+    }
+    await clock.sleep(delay, signal);
+  }
+
+  /** Shorter than asked for by up to a fifth, so that a bookmark always comes within a third of READY_MAX_STALENESS. */
+  #seconds(): number {
+    const { watchMs, slice } = this.#options;
+    return Math.max(5, Math.round((watchMs / 1000) * (1 - slice.clock.random() / 5)));
+  }
+
+  #settled(): void {
+    this.#backoff.reset();
+    this.#spin.reset();
+    works(this.#slice, 'watch');
+  }
+
+  /**
+   * All of the batch is applied, also what stands behind an event that cannot be (CoreDNS 7119); but the store has come
+   * only as far as what was before that event.
+   */
+  #apply(batch: Batch<T>): void {
+    const { metrics, progress } = this.#slice;
+    let reached: ResourceVersion | undefined;
+    let fault: Error | undefined;
+    for (const event of batch) {
+      metrics.watch_events_total[COUNTED[event.type === 'UNREADABLE' ? event.eventType : event.type]]++;
+      const problem = this.#applyOne(event);
+      fault ??= problem;
+      if (fault === undefined) reached = versionOf(event) ?? reached;
+    }
+    if (reached !== undefined) progress.advance(reached);
+    if (fault !== undefined) throw fault;
+  }
+
+  #applyOne(event: WatchEvent<T>): Error | undefined {
+    if (event.type === 'BOOKMARK') return undefined;
+    if (event.type === 'ERROR') return ApiError.fromStatus(event.status);
+    if (event.type === 'UNREADABLE') return this.#unreadable(event.object, event.eventType, 'corrupt');
+    const { store, addressesOf } = this.#slice;
+    try {
+      if (event.type === 'DELETED') store.remove(event.object);
+      else store.upsert(event.object);
+      return undefined;
+    } catch (error) {
+      return this.#unreadable(refusedByStore(event.object, error, addressesOf), event.type, 'error');
+    }
+  }
+
+  /** Rule B6: what is known to be so costs no list, but for finding out that it is gone. */
+  #unreadable(object: Unreadable, eventType: string, cause: ListCause): Error | undefined {
+    const { setAside, store } = this.#slice;
+    if (!setAside.isKnown(object)) return new Corrupt(cause, `an object cannot be read: ${object.reason}`);
+    store.setAside(object);
+    if (eventType === 'DELETED') this.#options.requestList(cause);
+    return undefined;
+  }
+}
+
+const COUNTED = {
+  ADDED: 'added',
+  MODIFIED: 'modified',
+  DELETED: 'deleted',
+  BOOKMARK: 'bookmark',
+  ERROR: 'error',
+} as const;
+
+function versionOf<T extends ApiObject>(event: WatchEvent<T>): ResourceVersion | undefined {
+  if (event.type === 'BOOKMARK') return event.resourceVersion;
+  return event.type === 'ERROR' || event.type === 'UNREADABLE' ? undefined : event.object.resourceVersion;
+}
+
+function endOf(error: unknown, opened: boolean): WatchEnd {
+  if (isGone(error)) return 'gone';
+  if (error instanceof Corrupt || error instanceof WireError) return 'corrupt';
+  return opened && error instanceof DeadlineError ? 'idle' : 'error';
+}

@@ -95,7 +95,7 @@ describe(
     test('403 on list: alive, not ready, the log names the missing verb; serves when it is granted', async () => {
       await account('nobody');
       const podwhois = await podwhoisAs('nobody', write(await token('nobody', 'nobody'), 'nobody'));
-      await names(podwhois, /403.*\blist\b|\blist\b.*403|cannot list/i);
+      await names(podwhois, /not allowed to list/);
       assert.equal((await podwhois.whoHas(IP)).status, 503);
       assert.equal(await podwhois.ready(), false);
       assert.equal((await podwhois.get('/health')).status, 200);
@@ -109,7 +109,7 @@ describe(
       await grant('lister', ['list']);
       const podwhois = await podwhoisAs('lister', write(await token('lister', 'lister'), 'lister'));
       await until('it answers from the list', async () => (await podwhois.whoHas(IP)).status === 200);
-      await names(podwhois, /403.*\bwatch\b|\bwatch\b.*403|cannot watch/i);
+      await names(podwhois, /not allowed to watch/);
       const notReady = async (): Promise<boolean> => !(await podwhois.ready());
       await until('it is not ready', notReady, { timeoutMs: NOT_READY_WITHIN_MS });
       assert.equal((await podwhois.whoHas(IP)).body['name'], 'somebody', 'up to the second limit');

@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { CLUSTER, realServer } from '../support/real-servers.ts';
 import { until } from '../support/until.ts';
 import { deployment, handmade, job, namespace, pod, statefulSet } from './objects.ts';
 import { Stage } from './stage.ts';
+import { StreamFollower } from './stream-follower.ts';
 
 const NODE = '192.0.2.1'; // what kwok gives its nodes and so to host-network pods
 const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 describe('workloads on a real control plane', { ...realServer(...CLUSTER), timeout: 180_000 }, () => {
   let stage: Stage;
+  let follower: StreamFollower;
   before(async () => {
     stage = await Stage.up({}, { READY_MAX_STALENESS: '15s', RESYNC_INTERVAL: '10s' });
+    follower = new StreamFollower(stage.podwhois.url);
   });
-  after(async () => await stage?.down());
+  after(async () => {
+    await follower?.stop();
+    await stage?.down();
+  });
 
   describe('at the same time', { concurrency: true }, () => {
     test('Deployments roll, and their addresses are handed on at once', async () => {
@@ -23,6 +30,7 @@ describe('workloads on a real control plane', { ...realServer(...CLUSTER), timeo
         const one = (name: string): object => deployment({ namespace: 'rolling', name }, 12, version);
         await stage.kubectl.apply(...names.map(one));
         for (const name of names) await stage.kubectl.run('rollout', 'status', `deploy/${name}`, '-n', 'rolling');
+        follower.cut();
       }
       const { timeline } = stage.observer;
       const handedOn = timeline.addresses().filter((ip) => timeline.heldBy(ip) > 1 && ip !== NODE);
@@ -159,5 +167,14 @@ describe('workloads on a real control plane', { ...realServer(...CLUSTER), timeo
 
   test('at rest every IP answers as the truth says', async () => {
     await stage.assertAtRest();
+  });
+
+  test('a reader of the stream, cut off and back again, ends with the same pods', async () => {
+    const truth = new Map((await stage.observer.pods()).map(({ uid, version }) => [uid, String(version)]));
+    await until('the stream has told everything', () => isDeepStrictEqual(follower.pods, truth), {
+      timeoutMs: 10_000,
+    }).catch(() => assert.deepEqual(follower.pods, truth));
+    assert.ok(follower.resumed >= 4, `resumed ${follower.resumed} times`);
+    assert.deepEqual(follower.faults, []);
   });
 });

@@ -105,7 +105,9 @@ export function readPodsRequest(url: URL, namespace: string | undefined, name: s
   if (token !== '' && version !== '' && version !== '0')
     throw badRequest('specifying resource version is not allowed when using continue');
   const list: Verb = token === '' ? 'list' : 'page';
-  const watching: Verb = isTrue(query.get('sendInitialEvents')) ? 'sync' : 'watch';
+  // Without a version to begin from, a watch begins with the objects (internalversion: SetListOptionsDefaults).
+  const legacy = !query.has('sendInitialEvents') && (version === '' || version === '0');
+  const watching: Verb = legacy || isTrue(query.get('sendInitialEvents')) ? 'sync' : 'watch';
   return {
     verb: name !== undefined ? 'get' : watch ? watching : list,
     namespace,

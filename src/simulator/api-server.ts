@@ -122,7 +122,7 @@ export class ApiServer {
     if (actions.withhold) return gone;
     if (actions.status !== undefined) return sendScripted(request, response, actions);
     const watches = asked.verb === 'watch' || asked.verb === 'sync';
-    const consistent = asked.verb === 'sync' || (asked.verb === 'list' && asked.resourceVersion === undefined);
+    const consistent = (asked.verb === 'sync' || asked.verb === 'list') && asked.resourceVersion === undefined;
     if (consistent) await Promise.race([this.#etcd.promise, gone]);
     if (response.destroyed) return;
     if (asked.verb === 'sync' && actions.sendInitialEvents === 'refuse') throw REFUSED;

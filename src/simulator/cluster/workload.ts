@@ -149,7 +149,7 @@ export class Workshop {
         revision,
         time,
         serviceAccount: app,
-        sidecar: letters % 3 === 0,
+        sidecar: letters % 3 === 0 && !extra.hostNetwork, // two containers cannot have one port of the host
         init: letters % 4 === 0,
         ...extra,
       });

@@ -1,0 +1,42 @@
+import { describe } from 'node:test';
+import { startSimulator } from '../../src/simulator/simulator.ts';
+import { listWatchContract } from './list-watch.ts';
+import type { Subject } from './subject.ts';
+
+async function simulated(): Promise<Subject> {
+  const simulator = await startSimulator({ pods: 0 });
+  const { cluster } = simulator;
+  return {
+    baseUrl: simulator.url,
+    headers: {},
+    ca: undefined,
+    async createPod({ namespace, name, labels, node }) {
+      cluster.createPod({ namespace, name, phase: 'Pending', ...(labels ? { labels } : {}) });
+      if (node !== undefined)
+        cluster.updatePod(namespace, name, (pod) => ({ ...pod, spec: { ...pod.spec, nodeName: node } }));
+    },
+    async patchStatus(namespace, name, { phase, ip }) {
+      cluster.patchStatus(namespace, name, { phase, ...(ip === undefined ? {} : { ips: [ip] }) });
+    },
+    async setLabels(namespace, name, changes) {
+      cluster.updatePod(namespace, name, (pod) => {
+        const labels = new Map<string, string | null>(Object.entries({ ...pod.metadata.labels, ...changes }));
+        for (const [key, value] of labels) if (value === null) labels.delete(key);
+        return { ...pod, metadata: { ...pod.metadata, labels: Object.fromEntries(labels) as Record<string, string> } };
+      });
+    },
+    async deletePod(namespace, name) {
+      cluster.deletePod(namespace, name);
+    },
+    async bump() {
+      cluster.store.tick();
+    },
+    async forgetHistory() {
+      await simulator.down();
+      await simulator.up();
+    },
+    close: async () => await simulator.close(),
+  };
+}
+
+describe('lists and watches of the simulator', () => listWatchContract(simulated));

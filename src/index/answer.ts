@@ -1,0 +1,75 @@
+import type { Pod } from '../pod.ts';
+import type { Cidr } from './ip-address.ts';
+import { compareNames } from './ordered-pods.ts';
+import type { PodIndex } from './pod-index.ts';
+
+export type Answer =
+  | { readonly kind: 'one'; readonly pod: Pod }
+  | { readonly kind: 'ambiguous'; readonly candidates: readonly Pod[] }
+  | { readonly kind: 'none'; readonly reason: NoneReason }
+  | { readonly kind: 'unreadable' };
+
+export type NoneReason = 'no-pod' | 'host-network' | 'node' | 'terminal' | 'outside-cluster-cidr' | 'not-in-view';
+
+/** What of the cluster is looked at. */
+export interface View {
+  /** Some pods are not seen (rule A10). */
+  readonly partial: boolean;
+  /** Which addresses are answered for; empty: all. */
+  readonly clusterCidrs: readonly Cidr[];
+}
+
+/**
+ * Who answers for a canonical address (rules A1, A4, A6). What the index holds decides, never the clock (rule A7) and never which
+ * pod is older (rule A4).
+ *
+ * An unreadable object comes before every pod: it may be the one that holds the address now, or make a second claimant of it.
+ * A finished pod on the host's network counts like a running one: the address is its node's all the same.
+ */
+export function answer(index: Pick<PodIndex, 'holders' | 'isHostIp' | 'isUnreadable'>, ip: string, view: View): Answer {
+  if (view.clusterCidrs.length > 0 && !view.clusterCidrs.some((cidr) => cidr.contains(ip))) return OUTSIDE;
+  if (index.isUnreadable(ip)) return UNREADABLE;
+  const eligible: Pod[] = [];
+  let staying: Pod | undefined;
+  let terminating = 0;
+  let holders = 0;
+  for (const pod of index.holders(ip)) {
+    holders++;
+    if (pod.hostNetwork) return HOST_NETWORK;
+    if (pod.phase === 'Succeeded' || pod.phase === 'Failed') continue;
+    eligible.push(pod);
+    if (pod.deletionTimestamp === undefined) staying = pod;
+    else terminating++;
+  }
+  const [only] = eligible;
+  if (only === undefined) return noneOf(index, ip, holders, view);
+  if (eligible.length === 1) return { kind: 'one', pod: only };
+  if (staying && terminating === eligible.length - 1) return { kind: 'one', pod: staying };
+  return { kind: 'ambiguous', candidates: eligible.sort(compareNames) };
+}
+
+function noneOf(index: Pick<PodIndex, 'isHostIp'>, ip: string, holders: number, view: View): Answer {
+  if (index.isHostIp(ip)) return NODE;
+  if (holders > 0) return TERMINAL;
+  return view.partial ? NOT_IN_VIEW : NO_POD;
+}
+
+const UNREADABLE: Answer = Object.freeze({ kind: 'unreadable' });
+const OUTSIDE = none('outside-cluster-cidr');
+const HOST_NETWORK = none('host-network');
+const NODE = none('node');
+const TERMINAL = none('terminal');
+const NO_POD = none('no-pod');
+const NOT_IN_VIEW = none('not-in-view');
+
+function none(reason: NoneReason): Answer {
+  return Object.freeze({ kind: 'none', reason });
+}
+
+/**
+ * Whether a terminating pod may still be believed to be the caller (rule A5): until its deletionTimestamp, which holds the grace
+ * period already, and the slack have passed by the wall clock. A finalizer can keep it Running, with its address, long after.
+ */
+export function acceptedWhileTerminating(pod: Pod, wallClockMs: number, slackMs: number): boolean {
+  return pod.deletionTimestamp === undefined || wallClockMs <= pod.deletionTimestamp + slackMs;
+}

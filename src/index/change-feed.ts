@@ -1,0 +1,99 @@
+import type { Pod } from '../pod.ts';
+
+export interface Change {
+  readonly sequence: number;
+  readonly type: 'added' | 'modified' | 'deleted';
+  /** As it is now; for `deleted` as it was last. */
+  readonly pod: Pod;
+  readonly previous: Pod | undefined;
+}
+
+/**
+ * What changed, for those who want to follow: they pull, so none of them can hold up the index. A reader takes `sequence`,
+ * then a snapshot (`walk`) in the same turn of the event loop, then `since(sequence)` from time to time. A first sync makes no
+ * changes: it makes every earlier sequence worthless. Sequences mean nothing to another process.
+ */
+export interface ChangeFeed {
+  /** Of the newest change. */
+  readonly sequence: number;
+  /** What came after it, the oldest first; undefined when that is no longer held, or never was: take a snapshot. */
+  since(sequence: number): readonly Change[] | undefined;
+  /** Wakes once after each burst of changes. Returns how to stop that. */
+  onChange(wake: () => void): () => void;
+}
+
+/** A ring of the latest changes. Holds `capacity` of them and the records they name, however many readers there are. */
+export class ChangeRing implements ChangeFeed {
+  readonly #capacity: number;
+  readonly #onListenerError: (error: unknown) => void;
+  /** The change of sequence s stands at s % capacity. */
+  readonly #ring: (Change | undefined)[];
+  #sequence = 0;
+  /** The oldest sequence that `since` still knows what came after. */
+  #oldest = 0;
+  readonly #listeners = new Set<{ readonly wake: () => void }>();
+  #waking = false;
+
+  constructor(capacity: number, onListenerError: (error: unknown) => void) {
+    if (!Number.isSafeInteger(capacity) || capacity < 1) throw new RangeError(`a feed of ${capacity} changes`);
+    this.#capacity = capacity;
+    this.#onListenerError = onListenerError;
+    this.#ring = Array.from({ length: capacity });
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** How many changes are held. */
+  get size(): number {
+    return this.#sequence - this.#oldest;
+  }
+
+  since(sequence: number): readonly Change[] | undefined {
+    if (!Number.isSafeInteger(sequence) || sequence < this.#oldest || sequence > this.#sequence) return undefined;
+    const changes: Change[] = [];
+    for (let next = sequence + 1; next <= this.#sequence; next++) {
+      const change = this.#ring[next % this.#capacity];
+      if (change) changes.push(change);
+    }
+    return changes;
+  }
+
+  onChange(wake: () => void): () => void {
+    const listener = { wake };
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  push(type: Change['type'], pod: Pod, previous: Pod | undefined): void {
+    const sequence = ++this.#sequence;
+    this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous };
+    if (this.size > this.#capacity) this.#oldest++;
+    this.#wakeSoon();
+  }
+
+  /** The state is another one, without changes that lead to it: every reader must take a snapshot. */
+  restart(): void {
+    this.#ring.fill(undefined);
+    this.#oldest = ++this.#sequence;
+    this.#wakeSoon();
+  }
+
+  #wakeSoon(): void {
+    if (this.#waking || this.#listeners.size === 0) return;
+    this.#waking = true;
+    queueMicrotask(() => {
+      this.#waking = false;
+      // Those who come during the wake are not of this burst; those who go are gone.
+      for (const listener of Array.from(this.#listeners)) {
+        if (!this.#listeners.has(listener)) continue;
+        try {
+          listener.wake();
+        } catch (error) {
+          this.#onListenerError(error);
+        }
+      }
+    });
+  }
+}

@@ -1,0 +1,143 @@
+import type { Pod } from '../pod.ts';
+
+/** Namespace and name of a pod, or of where one would stand. */
+export interface NameKey {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/**
+ * Pods in order of namespace, then name, by UTF-16 code units; one pod a name. Arrays of at most 512: an insertion moves 4 KB
+ * at worst, and 150,000 pods are 300 arrays to search. Lists come nearly in this order, so where the last pod went is tried
+ * first, and an array that is full at its end is not split but followed by a new one, which leaves arrays full.
+ */
+export class OrderedPods {
+  readonly #chunks: Pod[][] = [];
+  /** The array that was last inserted into. */
+  #finger = 0;
+  #size = 0;
+  /** Counts changes, so that a walk notices that it is no longer valid. */
+  #changes = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  find(key: NameKey): Pod | undefined {
+    const chunk = this.#chunks[this.#chunkFor(key)];
+    return chunk?.[search(chunk, key)];
+  }
+
+  /** Inserts, unless a pod has this name: then that one is returned and nothing changes. */
+  insert(pod: Pod): Pod | undefined {
+    const at = this.#belongsTo(this.#finger, pod) ? this.#finger : this.#chunkFor(pod);
+    const chunk = this.#chunks[at];
+    if (chunk === undefined) this.#chunks.push([pod]);
+    else if (compareNames(pod, chunk[chunk.length - 1] ?? pod) > 0) {
+      if (chunk.length < MAX_CHUNK) chunk.push(pod);
+      else this.#chunks.splice(at + 1, 0, [pod]);
+    } else {
+      const found = search(chunk, pod);
+      if (found >= 0) return chunk[found];
+      chunk.splice(~found, 0, pod);
+      if (chunk.length > MAX_CHUNK) this.#chunks.splice(at + 1, 0, chunk.splice(MAX_CHUNK >> 1));
+    }
+    this.#finger = chunk !== undefined && this.#belongsTo(at + 1, pod) ? at + 1 : at;
+    this.#size++;
+    this.#changes++;
+    return undefined;
+  }
+
+  /** Puts a pod in the place of the one that has its name. */
+  replace(pod: Pod): void {
+    const chunk = this.#chunks[this.#chunkFor(pod)];
+    const found = chunk ? search(chunk, pod) : -1;
+    if (chunk === undefined || found < 0) throw new Error(`no pod ${pod.namespace}/${pod.name} to replace`);
+    chunk[found] = pod;
+    this.#changes++;
+  }
+
+  delete(key: NameKey): void {
+    const at = this.#chunkFor(key);
+    const chunk = this.#chunks[at];
+    const found = chunk ? search(chunk, key) : -1;
+    if (chunk === undefined || found < 0) return;
+    chunk.splice(found, 1);
+    this.#size--;
+    this.#changes++;
+    // Two neighbours that fill less than half an array together become one, so that survivors of deletions do not each keep one.
+    const next = this.#chunks[at + 1];
+    if (chunk.length === 0) this.#chunks.splice(at, 1);
+    else if (next && chunk.length + next.length <= MAX_CHUNK >> 1) {
+      chunk.push(...next);
+      this.#chunks.splice(at + 1, 1);
+    }
+  }
+
+  /** Calls with every pod of a namespace, or with every pod. Nothing may be changed meanwhile. */
+  each(namespace: string | undefined, visit: (pod: Pod) => void): void {
+    const start = namespace === undefined ? 0 : this.#chunkFor({ namespace, name: '' });
+    for (let at = start; at < this.#chunks.length; at++) {
+      for (const pod of this.#chunks[at] ?? []) {
+        if (namespace !== undefined && pod.namespace !== namespace) {
+          if (pod.namespace > namespace) return;
+        } else visit(pod);
+      }
+    }
+  }
+
+  /** From the first pod behind `after` on. Throws when it goes on after a change: what it would say is true of no moment. */
+  *walk(after: NameKey | undefined): Generator<Pod, void, undefined> {
+    const begun = this.#changes;
+    for (let at = after ? this.#chunkFor(after) : 0; at < this.#chunks.length; at++) {
+      for (const pod of this.#chunks[at] ?? []) {
+        if (after && compareNames(pod, after) <= 0) continue;
+        yield pod;
+        if (this.#changes !== begun) throw new Error('the index changed during a walk: go on from the last name');
+      }
+    }
+  }
+
+  /** The last array that begins at or before the key; the first one when none does. */
+  #chunkFor(key: NameKey): number {
+    let low = 0;
+    let high = this.#chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const first = this.#chunks[middle]?.[0];
+      if (first && compareNames(first, key) <= 0) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #belongsTo(at: number, key: NameKey): boolean {
+    const first = this.#chunks[at]?.[0];
+    if (first === undefined || compareNames(first, key) > 0) return false;
+    const next = this.#chunks[at + 1]?.[0];
+    return next === undefined || compareNames(key, next) < 0;
+  }
+}
+
+const MAX_CHUNK = 512;
+
+/** Where the key stands in the array, or the complement of where it would. */
+function search(chunk: readonly Pod[], key: NameKey): number {
+  let low = 0;
+  let high = chunk.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const pod = chunk[middle];
+    const order = pod === undefined ? 1 : compareNames(pod, key);
+    if (order === 0) return middle;
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return ~low;
+}
+
+export function compareNames(a: NameKey, b: NameKey): number {
+  if (a.namespace !== b.namespace) return a.namespace < b.namespace ? -1 : 1;
+  if (a.name === b.name) return 0;
+  return a.name < b.name ? -1 : 1;
+}

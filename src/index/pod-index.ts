@@ -1,0 +1,124 @@
+import type { Pod } from '../pod.ts';
+import { ChangeRing } from './change-feed.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import { LiveSet } from './live-set.ts';
+import type { NameKey } from './ordered-pods.ts';
+import { Slice } from './slice.ts';
+import type { Shared } from './slice.ts';
+import { UnreadableObjects } from './unreadable-objects.ts';
+import type { PodReference } from './unreadable-objects.ts';
+
+export interface PodIndexOptions {
+  /** One slice for each; none: one slice over all namespaces. */
+  readonly namespaces?: readonly string[];
+  /** How many changes the feed holds. They keep alive what they name: some 10 MB at 8,192 when all records are replaced ones. */
+  readonly feedCapacity?: number;
+  /** How many deletions are remembered between two lists, in all slices together: 120 bytes each. */
+  readonly rememberedDeletions?: number;
+  /** A listener of the feed that throws is told here, and is called again next time. */
+  readonly onListenerError?: (error: unknown) => void;
+}
+
+/**
+ * The pods there are, in memory. All synchronous: a reader sees the state before a call of a writer or after it, never between.
+ * Before all slices have committed their first list nobody may read anything but `size`. Nothing that is handed out may be
+ * changed. Addresses are canonical (`canonicalIp`): any other text is nobody's.
+ */
+export class PodIndex {
+  readonly #live = new LiveSet();
+  readonly #unreadable = new UnreadableObjects();
+  readonly #changes: ChangeRing;
+  readonly #slices = new Map<string | undefined, Slice>();
+
+  constructor(options: PodIndexOptions = {}) {
+    const namespaces = new Set(options.namespaces);
+    this.#changes = new ChangeRing(options.feedCapacity ?? 8192, options.onListenerError ?? (() => {}));
+    const shared: Shared = { live: this.#live, changes: this.#changes, unreadable: this.#unreadable };
+    const deletions = Math.ceil((options.rememberedDeletions ?? 100_000) / Math.max(1, namespaces.size));
+    for (const namespace of namespaces.size === 0 ? [undefined] : namespaces) {
+      this.#slices.set(namespace, new Slice(shared, { namespace, deletions }));
+    }
+  }
+
+  /** Where the reflector of a namespace, or of all, writes. */
+  slice(namespace?: string): Slice {
+    const slice = this.#slices.get(namespace);
+    if (slice === undefined) throw new Error(`the index has no slice of ${namespace ?? 'all namespaces'}`);
+    return slice;
+  }
+
+  /** How many pods there are. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** How many addresses are held. */
+  get addresses(): number {
+    return this.#live.addresses;
+  }
+
+  /** How many objects are set aside (rule B6). */
+  get unreadable(): number {
+    return this.#unreadable.size;
+  }
+
+  get changes(): ChangeFeed {
+    return this.#changes;
+  }
+
+  byUid(uid: string): Pod | undefined {
+    return this.#live.byUid(uid);
+  }
+
+  byName(namespace: string, name: string): Pod | undefined {
+    return this.#live.byName({ namespace, name });
+  }
+
+  /** With or without its scheme (`containerd://`). */
+  byContainerId(id: string): Pod | undefined {
+    return this.#live.byContainerId(id);
+  }
+
+  /** All pods that have the address among their own, finished and host-network ones too; in no order. */
+  holders(ip: string): readonly Pod[] {
+    return this.#live.holders(ip);
+  }
+
+  isHostIp(ip: string): boolean {
+    return this.#live.isHostIp(ip);
+  }
+
+  /**
+   * Whether an object that was set aside may hold the address: it was salvaged from it, or is held by what was last known of
+   * the object, for nobody can say whether it has it still.
+   */
+  isUnreadable(ip: string): boolean {
+    if (this.#unreadable.size === 0) return false;
+    return this.#unreadable.holds(ip) || this.#live.holders(ip).some((pod) => this.#unreadable.isAbout(pod));
+  }
+
+  /** Whether what is known of a pod, if anything, may be out of date, because the object was set aside: by uid, by name, or a pod. */
+  isSetAside(reference: PodReference): boolean {
+    return this.#unreadable.isAbout(reference);
+  }
+
+  /**
+   * In order of namespace, then name (UTF-16 code units). Valid within one turn of the event loop: it throws when the index has
+   * changed meanwhile. Go on by a new walk `after` the last name; the pod of that name need not be there any more.
+   */
+  *walk(options: { readonly namespace?: string; readonly after?: NameKey } = {}): IterableIterator<Pod> {
+    const { namespace, after } = options;
+    const start = namespace !== undefined && (!after || after.namespace < namespace) ? { namespace, name: '' } : after;
+    for (const pod of this.#live.walk(start)) {
+      if (namespace !== undefined && pod.namespace !== namespace) return;
+      yield pod;
+    }
+  }
+
+  /** How much is held beside the pods: all zero when nothing is. */
+  get leftovers(): Readonly<Record<string, number>> {
+    let deletions = 0;
+    for (const slice of this.#slices.values()) deletions += slice.deletions;
+    return { ...this.#live.entries, ...this.#unreadable.entries, deletions };
+  }
+}

@@ -1,0 +1,286 @@
+import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
+import { compareResourceVersions } from '../resource-version.ts';
+import type { Change, ChangeRing } from './change-feed.ts';
+import { Deletions, isAtLeast } from './deletions.ts';
+import type { LiveSet } from './live-set.ts';
+import { compareNames } from './ordered-pods.ts';
+import { PodReplacement } from './replacement.ts';
+import type { Committed } from './replacement.ts';
+import { samePod } from './same-pod.ts';
+import { isKnownByName } from './unreadable-objects.ts';
+import type { SetAside, UnreadableObjects } from './unreadable-objects.ts';
+
+/** What the slices of an index share. */
+export interface Shared {
+  readonly live: LiveSet;
+  readonly changes: ChangeRing;
+  readonly unreadable: UnreadableObjects;
+}
+
+/**
+ * The part of the index that one list and watch keeps true: a namespace, or everything (rule A10). Decides what an event or a
+ * list changes. What it knows of a pod is one of: nothing · a record, with its version · a deletion, with its version. Four things
+ * make a version history:
+ *
+ * - the floor: the version of the list committed last, which has spoken about everything up to it;
+ * - a record of the same uid that is not older;
+ * - a remembered deletion of the uid, or of a pod of its name, that is not older (rule A3);
+ * - a record of the same name under another uid that is not older: two never have a name at one time, so who has it later
+ *   came after the other was gone.
+ *
+ * Until its first list is committed nobody may read (rule C2; readers wait until all slices have theirs). So the first list
+ * goes straight into the maps, which spares a second pass of 200 ms; see `#preview`.
+ */
+export class Slice {
+  readonly #namespace: string | undefined;
+  readonly #shared: Shared;
+  readonly #deletions: Deletions;
+  #floor: ResourceVersion | undefined;
+  /** The newest version of any event. */
+  #newest: ResourceVersion | undefined;
+  #serial = 0;
+  /**
+   * The first list, whose pods stand in the live set already. While there is one, nothing else of this slice stands there: an
+   * event or another list ends it, and it goes on aside like any other.
+   */
+  #preview: PodReplacement | undefined;
+
+  constructor(shared: Shared, options: { readonly namespace: string | undefined; readonly deletions: number }) {
+    this.#shared = shared;
+    this.#namespace = options.namespace;
+    this.#deletions = new Deletions(options.deletions);
+  }
+
+  /** How many deletions are remembered. */
+  get deletions(): number {
+    return this.#deletions.size;
+  }
+
+  upsert(pod: Pod): void {
+    this.mustCover(pod);
+    const version = pod.resourceVersion;
+    this.#seen(version);
+    if (isAtLeast(this.#floor, version)) return;
+    const stored = this.#shared.live.byUid(pod.uid);
+    if (isAtLeast(stored ? stored.resourceVersion : this.#deletions.dropped, version)) return;
+    if (this.#isDeleted(pod) || !this.#place(pod, stored)) return;
+    for (const one of this.#shared.unreadable.about(pod)) {
+      if (!isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
+    }
+  }
+
+  remove(pod: Pod): void {
+    this.mustCover(pod);
+    const version = pod.resourceVersion;
+    this.#seen(version);
+    if (isAtLeast(this.#floor, version)) return;
+    const stored = this.#shared.live.byUid(pod.uid);
+    if (stored && isNewer(stored.resourceVersion, version)) return;
+    if (stored) {
+      this.#drop(stored);
+      this.#deletions.rememberName(stored, version);
+    }
+    this.#deletions.rememberUid(pod.uid, version);
+    for (const one of this.#shared.unreadable.about(pod)) {
+      // Of another uid under this name the deletion says nothing.
+      const isMeant = one.object.key === pod.uid || isKnownByName(one.object);
+      if (isMeant && !isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
+    }
+  }
+
+  setAside(object: Unreadable): void {
+    this.#setAside(object, newer(this.#newest, this.#floor));
+  }
+
+  beginReplace(): PodReplacement {
+    const replacement = new PodReplacement(this, this.#serial);
+    this.#endPreview();
+    if (this.#floor === undefined && this.#newest === undefined) this.#preview = replacement;
+    return replacement;
+  }
+
+  /** A pod of another namespace in a list or watch of this one: its reflector must start over, rather than have it served. */
+  mustCover(pod: Pod): void {
+    if (!this.#covers(pod)) throw new Error(`a pod of namespace ${pod.namespace} in the slice of ${this.#namespace}`);
+  }
+
+  list(replacement: PodReplacement, pod: Pod, known: Pod | undefined): Pod {
+    const { live } = this.#shared;
+    const stored = live.byUid(pod.uid);
+    if (replacement !== this.#preview) return stored && samePod(stored, pod) ? stored : pod;
+    // Whatever does not fit here, garbage as it is, is left to the commit.
+    if (known === undefined && stored === undefined) live.add(pod);
+    else if (known !== undefined && known === stored) {
+      live.delete(known);
+      live.add(pod);
+    }
+    return pod;
+  }
+
+  unlist(replacement: PodReplacement, known: Pod): void {
+    if (replacement === this.#preview && this.#shared.live.byUid(known.uid) === known) this.#shared.live.delete(known);
+  }
+
+  shrinkage(replacement: PodReplacement, version: ResourceVersion): { readonly total: number; readonly lost: number } {
+    if (this.#floor === undefined) return { total: 0, lost: 0 };
+    let total = 0;
+    let lost = 0;
+    this.#shared.live.each(this.#namespace, (stored) => {
+      total++;
+      if (replacement.get(stored.uid) === undefined && this.#isGone(stored, replacement, version)) lost++;
+    });
+    return { total, lost };
+  }
+
+  /** Makes the list the truth at `version`: one step, and nobody can read in between. */
+  commit(replacement: PodReplacement, version: ResourceVersion, forget: boolean): Committed {
+    const { live, changes } = this.#shared;
+    const done = { added: 0, modified: 0, deleted: 0 };
+    const isFirst = this.#floor === undefined;
+    const isPreview = replacement === this.#preview;
+    if (isPreview) this.#preview = undefined;
+    else this.#endPreview();
+    if (forget) {
+      this.#deletions.forgetAll();
+      this.#newest = undefined;
+    } else if (this.#isSuperseded(version)) return done;
+    this.#deletions.forgetUpTo(version);
+
+    const gone: Pod[] = [];
+    const news: Pod[] = [];
+    let met = 0;
+    live.each(this.#namespace, (stored) => {
+      const listed = replacement.get(stored.uid);
+      if (listed !== undefined) met++;
+      if (listed === stored) return;
+      if (!forget && isNewer(stored.resourceVersion, version)) return;
+      if (listed === undefined) {
+        if (forget || this.#isGone(stored, replacement, version)) gone.push(stored);
+      } else if (!samePod(listed, stored)) news.push(listed);
+    });
+    if (isPreview) done.added += met;
+    if (met < replacement.size) {
+      for (const pod of replacement.pods()) {
+        const stored = live.byUid(pod.uid);
+        if (stored !== undefined && this.#covers(stored)) continue;
+        if (!this.#isDeleted(pod)) news.push(pod);
+      }
+    }
+    const count = (type: Change['type']): void => void done[type]++;
+    for (const stored of gone) this.#drop(stored, count);
+    for (const pod of news) this.#place(pod, live.byUid(pod.uid), count);
+
+    this.#commitUnreadable(replacement, version, forget);
+    this.#floor = version;
+    this.#newest = newer(this.#newest, version);
+    // A first sync makes no changes: who reads from now on begins with a snapshot.
+    if (isFirst) changes.restart();
+    return done;
+  }
+
+  /** An older list would bring back what was deleted since, for that is not remembered any more. */
+  #isSuperseded(version: ResourceVersion): boolean {
+    const known = newer(this.#floor, this.#deletions.dropped);
+    return known !== undefined && isNewer(known, version);
+  }
+
+  /** Whether a list at this version that does not hold a record takes it away. */
+  #isGone(stored: Pod, replacement: PodReplacement, version: ResourceVersion): boolean {
+    return !isNewer(stored.resourceVersion, version) && !replacement.unreadable.isAbout(stored);
+  }
+
+  #isDeleted(pod: Pod): boolean {
+    const version = pod.resourceVersion;
+    return this.#deletions.coverUid(pod.uid, version) || this.#deletions.coverName(pod, version);
+  }
+
+  #commitUnreadable(replacement: PodReplacement, version: ResourceVersion, forget: boolean): void {
+    const { unreadable } = this.#shared;
+    const before = this.#serial;
+    const stays = (one: SetAside): boolean =>
+      !forget && (one.serial > replacement.serial || isAtLeast(one.newerThan, version));
+    for (const { object } of replacement.unreadable.values()) {
+      const former = unreadable.get(object.key);
+      if (former && stays(former)) continue;
+      if (!this.#isKnownSince(object, version)) this.#setAside(object, version);
+    }
+    for (const one of unreadable.values()) {
+      if (one.slice === this && one.serial <= before && !stays(one)) unreadable.delete(one);
+    }
+  }
+
+  /** Whether the object that a list at this version could not read has been read, or has gone, since. */
+  #isKnownSince({ key, namespace, name }: Unreadable, version: ResourceVersion): boolean {
+    const { live } = this.#shared;
+    const own = live.byUid(key);
+    if (this.#deletions.coverUid(key, version) || (own && isNewer(own.resourceVersion, version))) return true;
+    if (namespace === undefined || name === undefined) return false;
+    const named = live.byName({ namespace, name });
+    if (named && isNewer(named.resourceVersion, version)) return true;
+    return this.#deletions.coverName({ namespace, name }, version);
+  }
+
+  #setAside(object: Unreadable, newerThan: ResourceVersion | undefined): void {
+    const { unreadable } = this.#shared;
+    const former = unreadable.get(object.key)?.object;
+    // Less may be salvaged from it than last time, and it may hold the same address still.
+    const salvaged = object.ips.length === 0 && former ? { ...object, ips: former.ips } : object;
+    unreadable.set({ object: salvaged, slice: this, newerThan, serial: ++this.#serial });
+  }
+
+  /** Puts a pod in its place. False when another one is known to have had its name since. */
+  #place(pod: Pod, stored: Pod | undefined, count?: (type: Change['type']) => void): boolean {
+    const { live, changes } = this.#shared;
+    if (stored && compareNames(stored, pod) === 0) {
+      live.replace(stored, pod);
+      changes.push('modified', pod, stored);
+      count?.('modified');
+      return true;
+    }
+    if (stored) this.#drop(stored, count);
+    const other = live.add(pod);
+    if (other) {
+      if (!isNewer(pod.resourceVersion, other.resourceVersion)) {
+        this.#deletions.rememberUid(pod.uid, other.resourceVersion);
+        return false;
+      }
+      this.#drop(other, count);
+      this.#deletions.rememberUid(other.uid, pod.resourceVersion);
+      live.add(pod);
+    }
+    this.#deletions.revoke(pod.uid, pod);
+    changes.push('added', pod, undefined);
+    count?.('added');
+    return true;
+  }
+
+  #drop(stored: Pod, count?: (type: Change['type']) => void): void {
+    this.#shared.live.delete(stored);
+    this.#shared.changes.push('deleted', stored, stored);
+    count?.('deleted');
+  }
+
+  #endPreview(): void {
+    const preview = this.#preview;
+    if (preview === undefined) return;
+    this.#preview = undefined;
+    for (const pod of preview.pods()) if (this.#shared.live.byUid(pod.uid) === pod) this.#shared.live.delete(pod);
+  }
+
+  #seen(version: ResourceVersion): void {
+    this.#endPreview();
+    this.#newest = newer(this.#newest, version);
+  }
+
+  #covers(pod: Pod): boolean {
+    return this.#namespace === undefined || pod.namespace === this.#namespace;
+  }
+}
+
+function isNewer(version: ResourceVersion, other: ResourceVersion): boolean {
+  return compareResourceVersions(version, other) > 0;
+}
+
+function newer(a: ResourceVersion | undefined, b: ResourceVersion | undefined): ResourceVersion | undefined {
+  return b === undefined || isAtLeast(a, b) ? a : b;
+}

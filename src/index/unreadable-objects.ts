@@ -1,0 +1,91 @@
+import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
+import { Claims } from './claims.ts';
+import { nameText } from './deletions.ts';
+
+/** An object that was set aside (rule B6), and what is known of when. */
+export interface SetAside {
+  readonly object: Unreadable;
+  /** The slice it belongs to. */
+  readonly slice: object;
+  /** It has no version that could be read, but it is newer than this one: the newest its slice had seen. */
+  readonly newerThan: ResourceVersion | undefined;
+  /** Counts what has been set aside: a list that began before cannot be said to supersede it. */
+  readonly serial: number;
+}
+
+/** What may be meant: a pod, or as much of it as a question names. */
+export interface PodReference {
+  readonly uid?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+/** Objects that could not be read, by key, by name, and by the addresses that could be salvaged from them. */
+export class UnreadableObjects {
+  readonly #byKey = new Map<string, SetAside>();
+  readonly #byName = new Claims<string, SetAside>();
+  readonly #byAddress = new Claims<string, SetAside>();
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get(key: string): SetAside | undefined {
+    return this.#byKey.get(key);
+  }
+
+  values(): Iterable<SetAside> {
+    return this.#byKey.values();
+  }
+
+  holds(ip: string): boolean {
+    return this.#byAddress.has(ip);
+  }
+
+  /** Whether what is known of this pod may be out of date: an object of its uid, or of its name whatever the uid. */
+  isAbout({ uid, namespace, name }: PodReference): boolean {
+    if (this.#byKey.size === 0) return false;
+    if (uid !== undefined && this.#byKey.has(uid)) return true;
+    return namespace !== undefined && name !== undefined && this.#byName.has(nameText({ namespace, name }));
+  }
+
+  /** All that may be this pod. */
+  about(pod: Pod): readonly SetAside[] {
+    if (this.#byKey.size === 0) return NONE;
+    const named = this.#byName.of(nameText(pod));
+    const own = this.#byKey.get(pod.uid);
+    return own === undefined || named.includes(own) ? named : [own, ...named];
+  }
+
+  set(one: SetAside): void {
+    const former = this.#byKey.get(one.object.key);
+    if (former) this.delete(former);
+    this.#byKey.set(one.object.key, one);
+    const name = nameOf(one.object);
+    if (name !== undefined) this.#byName.add(name, one);
+    for (const ip of one.object.ips) this.#byAddress.add(ip, one);
+  }
+
+  delete(one: SetAside): void {
+    this.#byKey.delete(one.object.key);
+    const name = nameOf(one.object);
+    if (name !== undefined) this.#byName.remove(name, one);
+    for (const ip of one.object.ips) this.#byAddress.remove(ip, one);
+  }
+
+  /** What is held beside the objects: all zero when there are none (for the leak check). */
+  get entries(): Readonly<Record<'unreadableNames' | 'unreadableAddresses', number>> {
+    return { unreadableNames: this.#byName.size, unreadableAddresses: this.#byAddress.size };
+  }
+}
+
+/** Whether the object's uid could not be read either, so that its name is its key. */
+export function isKnownByName(object: Unreadable): boolean {
+  return object.key === nameOf(object);
+}
+
+function nameOf({ namespace, name }: Unreadable): string | undefined {
+  return namespace === undefined || name === undefined ? undefined : nameText({ namespace, name });
+}
+
+const NONE: readonly never[] = Object.freeze([]);

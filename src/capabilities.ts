@@ -1,7 +1,7 @@
 /**
  * THE list of optional capabilities. Two lines each: one imports what its folder says of itself, one lists it:
  *
- *     import { forwardAuth } from './http/forward-auth/settings.ts';
+ *     import { forwardAuth } from …/http/forward-auth/settings.ts
  *     export const CAPABILITIES: readonly Capability[] = [forwardAuth];
  *
  * Deleting a capability's folder, its two lines here, its tests and its chart file leaves everything else green. None is there yet,
@@ -19,7 +19,7 @@ export interface Capability<S extends Schema = Schema> {
   readonly settings: S;
   /** Off unless one of its settings says otherwise. */
   isOn(settings: Values<S>): boolean;
-  /** `() => import('./capability.ts')`, the one file that plugs it in: only called when it is on. */
+  /** Imports the one file that plugs it in; only called when it is on. */
   load(): Promise<unknown>;
 }
 

@@ -25,7 +25,7 @@ try {
   if (error instanceof CommanderError) {
     // It has said so itself; anything but help and version is wrong usage.
     process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else if (error instanceof Error && (error.name === 'SettingsError' || error.name === 'LookupError')) {
+  } else if (error instanceof Error && ['SettingsError', 'AccessError', 'LookupError'].includes(error.name)) {
     process.stderr.write(`podwhois: ${error.message}\n`);
     process.exitCode = 2;
   } else {

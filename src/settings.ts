@@ -12,6 +12,8 @@ import { annotationKey, baseUrl, wholeNumber } from './settings/parsers.ts';
 import { readSettings } from './settings/schema.ts';
 import type { Check, Given, Setting, Values } from './settings/schema.ts';
 import { formatDuration } from './duration.ts';
+import { parseCidr } from './index/ip-address.ts';
+import type { Cidr } from './index/ip-address.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -109,14 +111,14 @@ export const CORE = {
     parse: list(annotationKey, 'annotation keys other than last-applied-configuration, comma-separated', 100),
     repeatable: true,
   }),
-  clusterCidrs: setting<readonly string[]>({
+  clusterCidrs: setting<readonly Cidr[]>({
     variable: 'CLUSTER_CIDR',
     flag: '--cluster-cidr <cidrs>',
     help: 'answer only for addresses in these networks: comma-separated, or the flag again',
     fallback: [],
     fallbackText: 'all addresses',
     example: '10.42.0.0/16,fd00:42::/48',
-    parse: list((text) => text, 'networks as address/prefix, comma-separated', 100),
+    parse: list(parseCidr, 'networks as address/prefix, comma-separated', 100),
     repeatable: true,
   }),
   readyMaxStaleness: setting({
@@ -191,11 +193,17 @@ export const HEALTHCHECK = { port, host } as const;
 
 /** `podwhois demo` brings its own cluster and listens on this machine only. */
 export const DEMO = {
-  port: { ...port, fallbackText: '8080, or a free one if that is taken' },
+  port: setting<number | undefined>({
+    ...port,
+    fallback: undefined,
+    fallbackText: '8080, or a free one where that is taken',
+  }),
   host: { ...host, fallback: '127.0.0.1', fallbackText: '127.0.0.1' },
   logLevel: setting<Settings['logLevel']>({ ...logLevel, fallback: 'warn', fallbackText: 'warn' }),
   logFormat: setting<Settings['logFormat']>({ ...logFormat, fallback: 'text', fallbackText: 'text' }),
 } as const;
+
+export type DemoSettings = Values<typeof DEMO>;
 
 /** `podwhois lookup` asks there. */
 export const LOOKUP = {
@@ -230,14 +238,18 @@ export function warningsOf(settings: Settings): readonly string[] {
     : [];
 }
 
+function shown(value: unknown, flag: string): unknown {
+  if (flag.includes('<duration>')) return formatDuration(Number(value));
+  return Array.isArray(value) ? value.map((one: string | Cidr) => (typeof one === 'string' ? one : one.text)) : value;
+}
+
 /** The settings that differ from their default, as a log line may hold them: durations as they are written, never a secret. */
 export function changedSettings(settings: Settings): Record<string, unknown> {
   const changed: Record<string, unknown> = {};
   for (const [key, { variable, flag, fallback, secret }] of Object.entries<Setting<unknown>>(CORE)) {
     const value = settings[key as keyof Settings];
     if (value === fallback) continue;
-    const shown = typeof value === 'number' && flag.includes('<duration>') ? formatDuration(value) : value;
-    changed[variable] = secret ? '(set)' : shown;
+    changed[variable] = secret ? '(set)' : shown(value, flag);
   }
   return changed;
 }

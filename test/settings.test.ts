@@ -56,8 +56,10 @@ test('the documented default and the example of every setting are what its parse
 
 test('every setting is read from its variable and from its flag', () => {
   for (const [key, setting] of Object.entries(CORE)) {
-    const byFlag = fromFlags({ [key]: setting.example })[key as keyof Settings];
-    assert.deepEqual(fromEnvironment({ [setting.variable]: setting.example })[key as keyof Settings], byFlag);
+    const byFlag = JSON.stringify(fromFlags({ [key]: setting.example })[key as keyof Settings]);
+    const byVariable = JSON.stringify(fromEnvironment({ [setting.variable]: setting.example })[key as keyof Settings]);
+    assert.equal(byVariable, byFlag);
+    assert.ok(setting.fallback === undefined || Array.isArray(setting.fallback) === byFlag.startsWith('['), key);
   }
   const { port, namespaces, resyncInterval } = fromEnvironment({
     PORT: '81',
@@ -136,6 +138,16 @@ test('a value that is wrong is refused, whatever is wrong about it', () => {
     ],
     LABEL_SELECTOR: ['a=\u0000', 'ä=b', 'a in b', 'a=b,,', 'a=b c'],
     ANNOTATIONS: ['*', 'a/b/c', '/a', 'a b', 'kubectl.kubernetes.io/last-applied-configuration', 'a'.repeat(64), '-a'],
+    CLUSTER_CIDR: [
+      '10.42.0.0',
+      '10.42.0.0/33',
+      '10.42/16',
+      '::ffff:10.0.0.0/8',
+      'fd00::/129',
+      '10.42.0.0/16,x',
+      '010.0.0.0/8',
+      '0x0/8',
+    ],
     READY_MAX_STALENESS: ['90', '-90s', '0', '999ms', '61m', '1d', 'Infinity'],
     SERVE_MAX_STALENESS: ['300', '25h'],
     RESYNC_INTERVAL: ['0', '0s', '10 m', '10min'],
@@ -248,8 +260,17 @@ test('C3 the soft limit may not be above the hard one, and a soft one under 15s 
 });
 
 test('what was changed is told as it is written, secrets only as set', () => {
-  const settings = fromEnvironment({ RESYNC_INTERVAL: '90s', NAMESPACE: 'shop', PORT: '8080' });
-  assert.deepEqual(changedSettings(settings), { NAMESPACE: ['shop'], RESYNC_INTERVAL: '1m30s' });
+  const settings = fromEnvironment({
+    RESYNC_INTERVAL: '90s',
+    NAMESPACE: 'shop',
+    PORT: '8080',
+    CLUSTER_CIDR: '10.42.1.0/16',
+  });
+  assert.deepEqual(changedSettings(settings), {
+    NAMESPACE: ['shop'],
+    CLUSTER_CIDR: ['10.42.0.0/16'],
+    RESYNC_INTERVAL: '1m30s',
+  });
 });
 
 test('a boolean is true or false as it says, never because it is there', () => {

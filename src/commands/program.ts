@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { Argument, Command, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CORE, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
+import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
 import { addSettings, givenFor } from './options.ts';
 
@@ -37,7 +37,7 @@ Examples:
 export function createProgram(edge: Edge, exit: (code: number) => void): CommandUnknownOpts {
   const program = new Command('podwhois')
     .description('Which pod has this IP? Watches the pods of a Kubernetes cluster and answers from memory, over HTTP.')
-    .version(version(), '-V, --version')
+    .version(podwhoisVersion(), '-V, --version')
     .usage('[serve] [options]\n       podwhois <command> [options]')
     .exitOverride()
     .configureOutput({ writeOut: edge.write, writeErr: edge.complain })
@@ -50,7 +50,7 @@ export function createProgram(edge: Edge, exit: (code: number) => void): Command
     .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
     .action(async (_options, command) => {
       const settings = readCoreSettings(givenFor(command, CORE, edge.environment));
-      exit(await (await import('./serve.ts')).serve(settings));
+      await (await import('./serve.ts')).serve(settings);
     });
 
   const demo = program
@@ -59,7 +59,7 @@ export function createProgram(edge: Edge, exit: (code: number) => void): Command
   addSettings(demo, DEMO);
   demo.action(async (_options, command) => {
     const settings = readSettings(DEMO, givenFor(command, DEMO, edge.environment));
-    exit(await (await import('./demo.ts')).demo(settings, edge));
+    await (await import('./demo.ts')).demo(settings, edge.write);
   });
 
   const lookup = program.command('lookup').description('ask a running podwhois which pods have these addresses');
@@ -106,9 +106,4 @@ export function withDefaultCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
   const isOwnOption = first !== undefined && ['-h', '--help', '-V', '--version'].includes(first);
   return first === undefined || (first.startsWith('-') && !isOwnOption) ? ['serve', ...args] : args;
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

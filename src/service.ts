@@ -1,0 +1,144 @@
+import { createServer } from './http/server.ts';
+import type { Limits } from './http/limits.ts';
+import { canonicalIp } from './index/ip-address.ts';
+import { PodIndex } from './index/pod-index.ts';
+import { ApiClient } from './kubernetes/client.ts';
+import { SystemClock } from './kubernetes/clock.ts';
+import { findAccess } from './kubernetes/credentials.ts';
+import type { Surroundings } from './kubernetes/credentials.ts';
+import { ApiListWatch } from './kubernetes/list-watch.ts';
+import { podReader } from './kubernetes/pod-from-api.ts';
+import { Reflector } from './kubernetes/reflector.ts';
+import { json } from './kubernetes/wire/json.ts';
+import { protobuf } from './kubernetes/wire/protobuf.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
+import type { Pod } from './pod.ts';
+import type { Settings } from './settings.ts';
+import { Slices } from './slices.ts';
+import { podwhoisVersion } from './version.ts';
+
+/** The lookup service, running. */
+export interface Service {
+  /** Where it listens. */
+  readonly url: string;
+  readonly index: PodIndex;
+  readonly source: Slices;
+  readonly metrics: Metrics;
+  /**
+   * Not ready from now on, still serving for `delayMs`; then requests under way finish, watching ends and every connection is
+   * closed. Called again without a delay it hurries.
+   */
+  close(options?: { readonly delayMs?: number }): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly log: Log;
+  /** Where the API server could be found besides the settings; for tests. */
+  readonly surroundings?: Surroundings;
+  readonly limits?: Partial<Limits>;
+}
+
+/** By media type, in order of preference. */
+const FORMATS = { 'application/vnd.kubernetes.protobuf': protobuf, 'application/json': json };
+
+/**
+ * Composes the service out of its settings and starts it. Resolves when it listens, which is before the first sync (rule C4).
+ * Throws `AccessError` when there is no API server to be found, and whatever keeps it from listening; nothing is left running then.
+ */
+export async function startService(settings: Settings, options: ServiceOptions): Promise<Service> {
+  const { log } = options;
+  const version = podwhoisVersion();
+  const namespaces = settings.namespaces.length === 0 ? [undefined] : settings.namespaces;
+  const partial =
+    settings.namespaces.length > 0 || settings.nodeName !== undefined || settings.labelSelector !== undefined;
+  const clock = new SystemClock();
+  const metrics = createMetrics();
+  const index = new PodIndex({
+    namespaces: settings.namespaces,
+    onListenerError: (err) => log.error({ err }, 'a listener of the change feed failed'),
+  });
+  const access = await findAccess(settings, options.surroundings);
+  const client = new ApiClient({
+    access,
+    formats: FORMATS,
+    clock,
+    log: log.child({ component: 'client' }),
+    userAgent: `podwhois/${version}`,
+  });
+  // One reader for all slices: what records have in common is shared in it.
+  const reader = podReader({ annotations: settings.annotations, canonicalIp });
+  const reflectors = namespaces.map(
+    (namespace) =>
+      new Reflector<Pod>({
+        what: namespace === undefined ? 'pods at cluster scope' : `pods in namespace ${namespace}`,
+        listWatch: new ApiListWatch({
+          transport: client,
+          clock,
+          resource: {
+            path: namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`,
+            reader,
+            labelSelector: settings.labelSelector,
+            fieldSelector: settings.nodeName === undefined ? undefined : `spec.nodeName=${settings.nodeName}`,
+          },
+        }),
+        store: index.slice(namespace),
+        clock,
+        log,
+        metrics: metrics.counters,
+        readyMaxStalenessMs: settings.readyMaxStaleness,
+        resyncIntervalMs: settings.resyncInterval,
+        addressesOf: (pod) => pod.podIps,
+      }),
+  );
+  const source = new Slices(new Map(reflectors.map((reflector) => [reflector.what, reflector])), { partial });
+  const server = await createServer({
+    index,
+    source,
+    settings,
+    metrics,
+    clock,
+    version,
+    view: { partial, clusterCidrs: settings.clusterCidrs },
+    limits: options.limits ?? {},
+    log: log.child({ component: 'http' }),
+  });
+
+  const stopping = new AbortController();
+  let url: string;
+  try {
+    url = await server.listen();
+  } catch (error) {
+    await server.close();
+    clock.close();
+    throw error;
+  }
+  log.info(
+    {
+      component: 'service',
+      apiServer: access.baseUrl,
+      credentials: access.source,
+      watching: reflectors.map(({ what }) => what),
+    },
+    'watching',
+  );
+  const watching = Promise.all(reflectors.map((reflector) => reflector.run(stopping.signal)));
+  let closed: Promise<void> | undefined;
+  return {
+    url,
+    index,
+    source,
+    metrics,
+    close({ delayMs = 0 } = {}) {
+      const served = server.close({ delayMs });
+      closed ??= served.then(async () => {
+        stopping.abort();
+        await watching;
+        await client.close();
+        clock.close();
+      });
+      return closed;
+    },
+  };
+}

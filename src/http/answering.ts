@@ -1,0 +1,37 @@
+import type { FastifyReply } from 'fastify';
+import { ERRORS, errorBody, retryAfter } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Decision } from './lookup.ts';
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** How routes answer. The headers that every answer carries are added by the server's onSend hook. */
+
+export function sendJson(reply: FastifyReply, body: string): FastifyReply {
+  return reply.header('content-type', JSON_TYPE).send(body);
+}
+
+export function sendDecision(reply: FastifyReply, { status, code, body }: Decision): FastifyReply {
+  reply.code(status).header('content-type', JSON_TYPE);
+  if (code) announceRetry(reply, code);
+  return reply.send(body);
+}
+
+export function sendError(reply: FastifyReply, code: ErrorCode, message: string): FastifyReply {
+  reply.code(ERRORS[code].status).header('content-type', JSON_TYPE);
+  announceRetry(reply, code);
+  return reply.send(JSON.stringify(errorBody(code, message)));
+}
+
+function announceRetry(reply: FastifyReply, code: ErrorCode): void {
+  const seconds = retryAfter(code);
+  if (seconds !== undefined) reply.header('retry-after', String(seconds));
+}
+
+/** Aborts when the answer is sent or its reader has gone. */
+export function goneSignal(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  if (reply.raw.destroyed) gone.abort();
+  else reply.raw.once('close', () => gone.abort());
+  return gone.signal;
+}

@@ -1,0 +1,72 @@
+import type { Logger } from 'pino';
+import type { View } from '../index/answer.ts';
+import type { PodIndex } from '../index/pod-index.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Limits } from './limits.ts';
+
+/** What this room asks of its surroundings. */
+
+/** How true the index is now; over several slices: the oldest (rule A10). */
+export interface Source {
+  /** Everything in view has been read once. */
+  readonly synced: boolean;
+  /** Rule C1; Infinity until synced. */
+  ageMs(): number;
+  readonly resourceVersion: string;
+  readonly partial: boolean;
+  details(): readonly {
+    readonly slice: string;
+    readonly synced: boolean;
+    readonly ageMs: number;
+    readonly resourceVersion: string;
+    /** What is wrong with the watch, in a sentence. */
+    readonly problem: string | undefined;
+  }[];
+}
+
+export interface Clock {
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** May end early, in whichever way, when the signal aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Of `src/settings.ts`; durations are milliseconds. */
+export interface HttpSettings {
+  readonly port: number;
+  /** undefined: all addresses, of IPv6 too where there is such. */
+  readonly host: string | undefined;
+  readonly readyMaxStaleness: number;
+  readonly serveMaxStaleness: number;
+  /** How long a stopping server goes on serving while it says that it is not ready. */
+  readonly shutdownDelay: number;
+}
+
+export type Pods = Pick<
+  PodIndex,
+  | 'size'
+  | 'addresses'
+  | 'unreadable'
+  | 'byUid'
+  | 'byName'
+  | 'byContainerId'
+  | 'holders'
+  | 'isHostIp'
+  | 'isUnreadable'
+  | 'isSetAside'
+  | 'walk'
+  | 'changes'
+>;
+
+export interface ServerOptions {
+  readonly index: Pods;
+  readonly source: Source;
+  readonly view: View;
+  readonly settings: HttpSettings;
+  readonly limits?: Partial<Limits>;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** For the OpenAPI document. */
+  readonly version: string;
+}

@@ -1,0 +1,40 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { retryAfter } from '../errors.ts';
+import type { Freshness } from './freshness.ts';
+import type { Lookup } from './lookup.ts';
+
+const PREFIX = '/pod?ip=';
+/** Whatever else could stand there means something in a query: `%`, `+`, `&`, `;`, or is not a URL. */
+const PLAIN_ADDRESS = /^[0-9A-Fa-f.:]{1,45}$/;
+
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/**
+ * `GET /pod?ip=<address>` and nothing else, answered in front of Fastify's router, which takes a tenth of such a request.
+ * Returns whether it has answered; what is unusual in any way is left to the route, which asks the same `Lookup`. That both
+ * write the same bytes is proven by a test.
+ */
+export function hotLookup(
+  lookup: Lookup,
+  freshness: Freshness,
+): (req: IncomingMessage, res: ServerResponse) => boolean {
+  return (req, res) => {
+    const { url = '' } = req;
+    if (req.method !== 'GET' || !url.startsWith(PREFIX)) return false;
+    const address = url.slice(PREFIX.length);
+    if (!PLAIN_ADDRESS.test(address)) return false;
+    const { status, code, body } = lookup.count(lookup.byAddress(address));
+    const headers = [
+      'content-type',
+      JSON_TYPE,
+      ...freshness.headers(),
+      'content-length',
+      String(Buffer.byteLength(body)),
+    ];
+    const seconds = code && retryAfter(code);
+    if (seconds !== undefined) headers.splice(2, 0, 'retry-after', String(seconds));
+    res.writeHead(status, headers);
+    res.end(body);
+    return true;
+  };
+}

@@ -1,0 +1,148 @@
+import { answer } from '../index/answer.ts';
+import type { View } from '../index/answer.ts';
+import { canonicalIp } from '../index/ip-address.ts';
+import { ERRORS, errorBody, MISS_REASONS } from '../errors.ts';
+import type { ErrorCode, MissReason } from '../errors.ts';
+import type { Counters, LookupOutcome } from '../metrics.ts';
+import type { Pod } from '../pod.ts';
+import type { Pods } from './context.ts';
+import type { Freshness } from './freshness.ts';
+import type { PodJson } from './pod-json.ts';
+
+/** What is answered to a question for one pod; the body is JSON. */
+export interface Decision {
+  readonly outcome: LookupOutcome;
+  readonly status: number;
+  readonly code?: ErrorCode;
+  readonly reason?: MissReason;
+  readonly body: string;
+  /** Another pod, or one pod less, may change it (rule C5). */
+  readonly mayChange: boolean;
+}
+
+/** One of: uid; namespace and name; container. */
+export interface SelfQuestion {
+  readonly uid?: string;
+  readonly namespace?: string;
+  readonly name?: string;
+  readonly container_id?: string;
+}
+
+export interface LookupParts {
+  readonly index: Pods;
+  readonly view: View;
+  readonly freshness: Freshness;
+  readonly podJson: PodJson;
+  readonly counters: Counters;
+}
+
+/** The one place that decides what a question for one pod is answered, whichever route it came by. */
+export class Lookup {
+  readonly #index: Pods;
+  readonly #view: View;
+  readonly #freshness: Freshness;
+  readonly #podJson: PodJson;
+  readonly #counters: Counters['lookups_total'];
+
+  constructor({ index, view, freshness, podJson, counters }: LookupParts) {
+    this.#index = index;
+    this.#view = view;
+    this.#freshness = freshness;
+    this.#podJson = podJson;
+    this.#counters = counters.lookups_total;
+  }
+
+  /** Every question that was answered, once: not while it waits. */
+  count(decision: Decision): Decision {
+    this.#counters[decision.outcome]++;
+    return decision;
+  }
+
+  /** An address that is none is refused before anything else: asking again would not help. */
+  byAddress(text: string, maxStaleness?: number): Decision {
+    const ip = canonicalIp(text);
+    if (ip === undefined) return INVALID_IP;
+    return this.#refusal(maxStaleness) ?? this.ofAddress(ip);
+  }
+
+  /** The address is canonical, and the index fresh enough. */
+  ofAddress(ip: string): Decision {
+    const found = answer(this.#index, ip, this.#view);
+    if (found.kind === 'one') return this.#found(found.pod);
+    if (found.kind === 'none') return MISSES[found.reason];
+    return found.kind === 'ambiguous' ? ambiguous(found.candidates) : UNREADABLE;
+  }
+
+  /** By uid, name or container: every pod in the live set answers, unless what is known of it may be out of date (rule B6). */
+  bySelf(question: SelfQuestion, maxStaleness?: number): Decision {
+    const refusal = this.#refusal(maxStaleness);
+    if (refusal) return refusal;
+    const pod = this.#find(question);
+    if (this.#index.isSetAside(pod ?? question)) return UNREADABLE;
+    if (pod) return this.#found(pod);
+    return MISSES[this.#view.partial ? 'not-in-view' : 'no-pod'];
+  }
+
+  #find({ uid, namespace, name, container_id: containerId }: SelfQuestion): Pod | undefined {
+    if (uid !== undefined) return this.#index.byUid(uid);
+    if (containerId !== undefined) return this.#index.byContainerId(containerId);
+    return this.#index.byName(namespace ?? '', name ?? '');
+  }
+
+  #found(pod: Pod): Decision {
+    return { outcome: 'found', status: 200, body: this.#podJson.of(pod), mayChange: false };
+  }
+
+  #refusal(maxStaleness: number | undefined): Decision | undefined {
+    const refusal = this.#freshness.refusal(maxStaleness);
+    return refusal === undefined ? undefined : REFUSALS[refusal];
+  }
+}
+
+function refuse(outcome: LookupOutcome, code: ErrorCode, message: string): Decision {
+  return {
+    outcome,
+    status: ERRORS[code].status,
+    code,
+    body: JSON.stringify(errorBody(code, message)),
+    mayChange: false,
+  };
+}
+
+export const INVALID_IP = refuse(
+  'invalid',
+  'invalid_ip',
+  'not an IP address; write it like 10.42.0.5 or fd00:42::5, without port, zone, brackets, spaces or leading zeros',
+);
+
+const REFUSALS = {
+  not_synced: refuse('not_synced', 'not_synced', ERRORS.not_synced.meaning),
+  stale: refuse('stale', 'stale', ERRORS.stale.meaning),
+} as const;
+
+const UNREADABLE = refuse('unreadable', 'unreadable', ERRORS.unreadable.meaning);
+
+function miss(reason: MissReason): Decision {
+  const body = JSON.stringify(errorBody('pod_not_found', `no pod answers: ${MISS_REASONS[reason]}`, { reason }));
+  // CLUSTER_CIDR stays as it is.
+  const mayChange = reason !== 'outside-cluster-cidr';
+  return { outcome: reason, status: ERRORS.pod_not_found.status, code: 'pod_not_found', reason, body, mayChange };
+}
+
+const MISSES: Readonly<Record<MissReason, Decision>> = {
+  'no-pod': miss('no-pod'),
+  'host-network': miss('host-network'),
+  node: miss('node'),
+  terminal: miss('terminal'),
+  'outside-cluster-cidr': miss('outside-cluster-cidr'),
+  'not-in-view': miss('not-in-view'),
+};
+
+/** Rule A4: by reference only. Whoever may patch many pods' status must not make answers of any length. */
+const MAX_CANDIDATES = 100;
+
+function ambiguous(pods: readonly Pod[]): Decision {
+  const candidates = pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
+  const body = JSON.stringify(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
+  return { outcome: 'ambiguous', status: ERRORS.ambiguous.status, code: 'ambiguous', body, mayChange: true };
+}

@@ -1,0 +1,156 @@
+import { Readable } from 'node:stream';
+import { Type } from 'typebox';
+import { answer } from '../../index/answer.ts';
+import { goneSignal, JSON_TYPE, sendJson } from '../answering.ts';
+import { requireFresh } from '../parameters.ts';
+import type { App, Parts } from '../parts.ts';
+import { podFilter } from '../pod-filter.ts';
+import type { PodFilter } from '../pod-filter.ts';
+import { positionOf, tokenOf } from '../position.ts';
+import type { Position } from '../position.ts';
+import { Problem } from '../problem.ts';
+import { scan, Slots } from '../scan.ts';
+import { answers, OneOf, PHASES, PodRef, query, Text, Word } from '../schemas.ts';
+
+export const FILTERS = {
+  namespace: Type.Optional(Word('only of this namespace')),
+  node: Type.Optional(Word('only on this node')),
+  label_selector: Type.Optional(Text('a Kubernetes label selector: a=b,c in (d,e),!f', 8192)),
+  phase: Type.Optional(OneOf(PHASES)),
+  owner: Type.Optional(Word('of this controller or workload: Deployment/web, or web of any kind', 512)),
+  ip: Type.Optional(Text('all that hold this address, finished and host-network ones too', 8192)),
+};
+
+/** `/pods`: in pages, or all of them by address. */
+export function listRoutes(app: App, parts: Parts): void {
+  const { limits, freshness } = parts;
+  const scans = new Slots(limits.maxScans);
+  const exports = new Slots(limits.maxExports);
+
+  app.get(
+    '/pods',
+    {
+      schema: {
+        summary: 'Which pods are there?',
+        description:
+          'In the order of namespace and name, page by page: a pod that is there throughout comes exactly once. by=ip gives what the first pod-watcher gave: `pods` is one object, unbounded, of every address that /pod?ip= would answer.',
+        querystring: query({
+          ...FILTERS,
+          limit: Type.Optional(
+            Type.String({
+              pattern: '^[0-9]{1,9}$',
+              description: `pods per page: ${limits.defaultPage} unless given, at most ${limits.maxPage}`,
+            }),
+          ),
+          continue: Type.Optional(Text('of the page before', 8192)),
+          by: Type.Optional(OneOf(['ip'])),
+        }),
+        response: answers(
+          {
+            200: Type.Object({
+              count: Type.Integer({ description: 'pods in this page; with by=ip: addresses' }),
+              pods: Type.Union([Type.Array(PodRef), Type.Record(Type.String(), PodRef, { description: 'with by=ip' })]),
+              continue: Type.Optional(Type.String({ description: 'there are more: ask again with this' })),
+            }),
+          },
+          [
+            'invalid_request',
+            'invalid_ip',
+            'invalid_selector',
+            'invalid_continue',
+            'not_synced',
+            'stale',
+            'overloaded',
+          ],
+        ),
+      },
+    },
+    async (request, reply) => {
+      const { by, limit, continue: token, ...rest } = request.query;
+      const filter = podFilter(rest);
+      const signal = goneSignal(reply);
+      if (by !== undefined) {
+        if ((rest.ip ?? limit ?? token) !== undefined) {
+          throw new Problem('invalid_request', 'by=ip goes with neither ip, limit nor continue');
+        }
+        requireFresh(freshness);
+        const free = exports.take();
+        reply.raw.once('close', free);
+        if (reply.raw.destroyed) free();
+        reply.header('content-type', JSON_TYPE);
+        return reply.send(Readable.from(byAddress(parts, filter, signal), { highWaterMark: 1 }));
+      }
+      const size = pageSize(limit, limits.defaultPage, limits.maxPage);
+      const after = token === undefined ? undefined : position(token, filter);
+      requireFresh(freshness);
+      const free = scans.take();
+      try {
+        return sendJson(reply, await page(parts, { filter, after, size, signal }));
+      } finally {
+        free();
+      }
+    },
+  );
+}
+
+interface PageOptions {
+  readonly filter: PodFilter;
+  readonly after: Position | undefined;
+  readonly size: number;
+  readonly signal: AbortSignal;
+}
+
+async function page(parts: Parts, { filter, after, size, signal }: PageOptions): Promise<string> {
+  const { index, turns, limits, podJson } = parts;
+  const pods: string[] = [];
+  let bytes = 0;
+  let last: Position | undefined;
+  for await (const batch of scan({ index, turns, perTurn: limits.scanPerTurn, filter, after, signal })) {
+    for (const pod of batch) {
+      if (last && (pods.length === size || bytes > limits.maxPageBytes)) return pageJson(pods, tokenOf(last));
+      const json = podJson.of(pod);
+      pods.push(json);
+      bytes += json.length;
+      last = pod;
+    }
+  }
+  return pageJson(pods);
+}
+
+const pageJson = (pods: readonly string[], token?: string): string =>
+  `{"count":${pods.length},"pods":[${pods.join(',')}]${token === undefined ? '' : `,"continue":"${token}"`}}`;
+
+/** One object in pieces, made as fast as the reader takes them. An address that moves meanwhile comes once. */
+async function* byAddress(parts: Parts, filter: PodFilter, signal: AbortSignal): AsyncGenerator<string> {
+  const { index, turns, limits, podJson, view } = parts;
+  const given = new Set<string>();
+  yield '{"pods":{';
+  for await (const batch of scan({ index, turns, perTurn: limits.scanPerTurn, filter, signal })) {
+    let piece = '';
+    for (const pod of batch) {
+      for (const ip of pod.podIps) {
+        const found = answer(index, ip, view);
+        if (found.kind !== 'one' || found.pod !== pod || given.has(ip)) continue;
+        piece += `${given.size === 0 ? '' : ','}"${ip}":${podJson.of(pod)}`;
+        given.add(ip);
+      }
+    }
+    if (piece !== '') yield piece;
+  }
+  yield `},"count":${given.size}}`;
+}
+
+function pageSize(text: string | undefined, fallback: number, max: number): number {
+  const size = text === undefined ? fallback : Number(text);
+  if (size < 1 || size > max) throw new Problem('invalid_request', `limit: expected a number from 1 to ${max}`);
+  return size;
+}
+
+function position(token: string, filter: PodFilter): Position {
+  const after = positionOf(token);
+  if (!after) throw new Problem('invalid_continue', 'continue: not a token of this service');
+  if (filter.namespace !== undefined && after.namespace !== filter.namespace) {
+    throw new Problem('invalid_continue', 'continue: a token of another question');
+  }
+  return after;
+}

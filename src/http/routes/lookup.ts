@@ -1,0 +1,126 @@
+import { Type } from 'typebox';
+import { canonicalIp } from '../../index/ip-address.ts';
+import { goneSignal, sendDecision, sendJson } from '../answering.ts';
+import type { App, Parts } from '../parts.ts';
+import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
+import { Problem } from '../problem.ts';
+import { INVALID_IP } from '../lookup.ts';
+import type { Decision } from '../lookup.ts';
+import { answers, Duration, ErrorAnswer, PodRef, query, Reason, Text, Word } from '../schemas.ts';
+
+const PodQuery = query({
+  ip: Type.Optional(Text('an IPv4 or IPv6 address', 8192)),
+  uid: Type.Optional(Word("the pod's uid")),
+  namespace: Type.Optional(Word('together with name')),
+  name: Type.Optional(Word('together with namespace')),
+  container_id: Type.Optional(Word('with or without its scheme, of any container of the pod', 512)),
+  wait: Type.Optional(Duration('with ip: how long to wait for a pod to have it, at most 2s')),
+  max_staleness: Type.Optional(Duration('refuse an answer older than this, at most SERVE_MAX_STALENESS')),
+});
+
+const LOOKUP_ERRORS = ['pod_not_found', 'ambiguous', 'not_synced', 'stale', 'unreadable', 'overloaded'] as const;
+
+/** `/pod` and `/whoami`: one pod, or why not. */
+export function lookupRoutes(app: App, parts: Parts): void {
+  const { lookup, waiters, limits } = parts;
+
+  app.get(
+    '/pod',
+    {
+      schema: {
+        summary: 'Which pod is it?',
+        description:
+          'Exactly one question: ip, uid, namespace with name, or container_id. An address is answered by the one live pod it can belong to; the others find every pod there is, finished and host-network ones too.',
+        querystring: PodQuery,
+        response: answers({ 200: PodRef }, ['invalid_request', 'invalid_ip', ...LOOKUP_ERRORS]),
+      },
+    },
+    async (request, reply) => {
+      checkQuestion(request.query);
+      const { ip, wait, max_staleness: staleness } = request.query;
+      const limit = boundedDuration('max_staleness', staleness, parts.settings.serveMaxStaleness);
+      if (ip === undefined) return sendDecision(reply, lookup.count(lookup.bySelf(request.query, limit)));
+      const ms = boundedDuration('wait', wait, limits.maxWait) ?? 0;
+      let decision = lookup.byAddress(ip, limit);
+      if (decision.mayChange && ms > 0) {
+        if (waiters.full) throw new Problem('overloaded', 'too many lookups are waiting');
+        decision = await waiters.wait({
+          ip: canonicalIp(ip) ?? '',
+          ms,
+          ask: () => lookup.byAddress(ip, limit),
+          done: (answer) => !answer.mayChange,
+          signal: goneSignal(reply),
+        });
+      }
+      return sendDecision(reply, lookup.count(decision));
+    },
+  );
+
+  app.get(
+    '/whoami',
+    {
+      schema: {
+        summary: 'Which pod is calling?',
+        description: 'Decided by the address of the TCP connection; no header counts.',
+        querystring: query({}),
+        response: answers({ 200: PodRef }, ['invalid_request', ...LOOKUP_ERRORS]),
+      },
+    },
+    (request, reply) => {
+      // A link-local peer comes with the zone of our own interface.
+      const peer = (request.raw.socket.remoteAddress ?? '').split('%')[0] ?? '';
+      return sendDecision(reply, lookup.count(lookup.byAddress(peer)));
+    },
+  );
+}
+
+const Result = Type.Object({
+  ip: Type.String({ description: 'as it was given' }),
+  status: Type.Integer({ description: 'what /pod?ip= would answer' }),
+  code: Type.Optional(Type.Index(ErrorAnswer, ['code'])),
+  reason: Type.Optional(Reason),
+  pod: Type.Optional(PodRef),
+});
+
+/** `POST /pods/lookup`: many addresses at once. */
+export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): void {
+  app.post(
+    '/pods/lookup',
+    {
+      schema: {
+        summary: 'Which pods have these addresses?',
+        body: Type.Object(
+          { ips: Type.Array(Type.String(), { maxItems: limits.maxBatch }) },
+          { additionalProperties: false },
+        ),
+        querystring: query({}),
+        response: answers(
+          { 200: Type.Object({ results: Type.Array(Result, { description: 'one per address, in their order' }) }) },
+          [
+            'invalid_request',
+            'body_too_large',
+            'unsupported_media_type',
+            'request_timeout',
+            'not_synced',
+            'stale',
+            'overloaded',
+          ],
+        ),
+      },
+    },
+    (request, reply) => {
+      requireFresh(freshness);
+      const results = request.body.ips.map((text) => {
+        const ip = canonicalIp(text);
+        return result(text, lookup.count(ip === undefined ? INVALID_IP : lookup.ofAddress(ip)));
+      });
+      return sendJson(reply, `{"results":[${results.join(',')}]}`);
+    },
+  );
+}
+
+function result(ip: string, { status, code, reason, body }: Decision): string {
+  const head = `{"ip":${JSON.stringify(ip)},"status":${status}`;
+  if (code === undefined) return `${head},"pod":${body}}`;
+  return `${head},"code":"${code}"${reason === undefined ? '' : `,"reason":"${reason}"`}}`;
+}

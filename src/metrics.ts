@@ -1,0 +1,144 @@
+import { collectDefaultMetrics, Counter, Gauge, Registry } from '@prometheus-io/client';
+
+/**
+ * THE table of metrics; `docs/metrics.md` lists the same (a test compares them). Names get the prefix `podwhois_`. A label's
+ * values are listed here and nowhere else: no address and no name of a pod can become one.
+ */
+export const COUNTERS = {
+  lists_total: {
+    help: 'Lists of pods, by how they ended',
+    label: 'result',
+    values: ['ok', 'error', 'older', 'shrunken'],
+  },
+  watches_total: {
+    help: 'Watches, by how they ended',
+    label: 'end',
+    values: ['clean', 'error', 'gone', 'corrupt', 'idle'],
+  },
+  watch_events_total: {
+    help: 'Events received by watches',
+    label: 'type',
+    values: ['added', 'modified', 'deleted', 'bookmark', 'error'],
+  },
+  relists_total: {
+    help: 'Lists begun, by what made them necessary',
+    label: 'cause',
+    values: ['start', 'periodic', 'gone', 'corrupt', 'backwards', 'error'],
+  },
+  drift_total: {
+    help: 'Pods that a periodic list had to repair: watch events that were lost',
+    label: 'change',
+    values: ['added', 'modified', 'deleted'],
+  },
+  consistent_reads_total: {
+    help: 'Reads that prove how fresh the index is',
+    label: 'result',
+    values: ['ok', 'error', 'backwards'],
+  },
+  unreadable_total: { help: 'Objects that could not be read and were set aside', label: undefined, values: ['all'] },
+  backwards_total: {
+    help: 'Times the API server went back to an older state (etcd restored)',
+    label: undefined,
+    values: ['all'],
+  },
+  lookups_total: {
+    help: 'Questions for one pod, by outcome; the addresses of a batch count one by one',
+    label: 'outcome',
+    values: [
+      'found',
+      'ambiguous',
+      'no-pod',
+      'host-network',
+      'node',
+      'terminal',
+      'outside-cluster-cidr',
+      'not-in-view',
+      'invalid',
+      'unreadable',
+      'not_synced',
+      'stale',
+    ],
+  },
+  shed_total: { help: 'Requests refused because podwhois was busy', label: undefined, values: ['all'] },
+  stream_dropped_total: { help: 'Streams ended because their reader was too slow', label: undefined, values: ['all'] },
+} as const satisfies Record<string, CounterRow>;
+
+export const GAUGES = {
+  pods: 'Pods in the index',
+  addresses: 'Distinct addresses held by pods',
+  unreadable_objects: 'Objects set aside now because they cannot be read',
+  synced: '1 once everything in view has been read, else 0',
+  age_seconds: 'Age of the index, as in X-Podwhois-Age; +Inf until synced',
+  stream_clients: 'Open streams',
+  waiters: 'Lookups that wait for their pod',
+} as const;
+
+interface CounterRow {
+  readonly help: string;
+  readonly label: string | undefined;
+  readonly values: readonly string[];
+}
+
+type CounterName = keyof typeof COUNTERS;
+type GaugeName = keyof typeof GAUGES;
+
+/** Plain numbers, so that counting costs one addition: `counters.lookups_total.found++`. They only grow. */
+export type Counters = { readonly [N in CounterName]: Record<(typeof COUNTERS)[N]['values'][number], number> };
+
+export type LookupOutcome = keyof Counters['lookups_total'];
+
+export interface Metrics {
+  readonly counters: Counters;
+  /** Called at every scrape for the gauges it knows; what nobody knows is left out. */
+  observe(read: () => Partial<Record<GaugeName, number>>): void;
+  readonly contentType: string;
+  /** The exposition, in Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+const PREFIX = 'podwhois_';
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const readers: (() => Partial<Record<GaugeName, number>>)[] = [];
+  collectDefaultMetrics({ register: registry });
+
+  const counters = Object.fromEntries(
+    Object.entries<CounterRow>(COUNTERS).map(([name, { help, label, values }]) => {
+      const numbers = Object.fromEntries(values.map((value) => [value, 0]));
+      const counter = new Counter({
+        name: PREFIX + name,
+        help,
+        labelNames: label === undefined ? [] : [label],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const value of values) this.inc(label === undefined ? {} : { [label]: value }, numbers[value]);
+        },
+      });
+      registry.registerMetric(counter);
+      return [name, numbers];
+    }),
+  ) as unknown as Counters;
+
+  for (const [name, help] of Object.entries(GAUGES)) {
+    const gauge = new Gauge({
+      name: PREFIX + name,
+      help,
+      registers: [],
+      collect() {
+        const value = readers.map((read) => read()[name as GaugeName]).findLast((known) => known !== undefined);
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+    registry.registerMetric(gauge);
+  }
+
+  return {
+    counters,
+    observe: (read) => void readers.push(read),
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+  };
+}

@@ -1,9 +1,8 @@
-import { isResourceVersion } from '../resource-version.ts';
 import { Deadline } from './deadline.ts';
 import { WireError } from './wire/format.ts';
 import type { ResourceVersion } from '../pod.ts';
 import type { Clock } from './clock.ts';
-import type { ListPage, ObjectReader, WatchDecoder, WatchEvent, WireFormat } from './wire/format.ts';
+import type { ListPage, ObjectReader, WatchEvent, WireFormat } from './wire/format.ts';
 
 /** One GET to the API server. Throws `ApiError` when it is refused, `UnexpectedAnswer` when it is not the API's. */
 export interface Transport {
@@ -147,7 +146,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
       for await (const chunk of response.body) {
         const now = this.#clock.now();
         if (!decoder.partial) eventSince = now;
-        const events = push(decoder, chunk);
+        const events = decoder.push(chunk);
         if (events.length > 0) eventSince = now;
         if (decoder.partial) deadline.by(this.#deadlines.event, 'an event not complete', eventSince);
         else if (now + limits.idle < end) deadline.by(limits.idle, 'not a byte');
@@ -168,9 +167,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
     try {
       deadline.by(limit, 'no complete answer');
       const response = await this.#transport.get(this.#path(query), deadline.signal);
-      const page = response.format.list(await wholeBody(response.body, deadline.signal), this.#resource.reader);
-      if (!isResourceVersion(page.resourceVersion)) throw new WireError('a list without a resource version');
-      return page;
+      return response.format.list(await wholeBody(response.body, deadline.signal), this.#resource.reader);
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
     } finally {
@@ -186,16 +183,6 @@ export class ApiListWatch<T> implements ListWatch<T> {
   #path(query: Readonly<Record<string, string>>): string {
     return `${this.#resource.path}?${new URLSearchParams(query).toString()}`;
   }
-}
-
-function push<T>(decoder: WatchDecoder<T>, chunk: Uint8Array): WatchEvent<T>[] {
-  const events = decoder.push(chunk);
-  for (const event of events) {
-    if (event.type === 'BOOKMARK' && !isResourceVersion(event.resourceVersion)) {
-      throw new WireError('a bookmark without a resource version');
-    }
-  }
-  return events;
 }
 
 async function wholeBody(body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Uint8Array> {

@@ -77,6 +77,7 @@ export class Watches<T extends ApiObject> {
     let opened = false;
     const onOpen = (): void => {
       opened = true;
+      works(this.#slice, 'watch');
       if (this.#failed) this.#options.onRecovered();
       this.#failed = false;
     };
@@ -123,7 +124,6 @@ export class Watches<T extends ApiObject> {
   #settled(): void {
     this.#backoff.reset();
     this.#spin.reset();
-    works(this.#slice, 'watch');
   }
 
   /**

@@ -84,8 +84,11 @@ function contradictions(query: URLSearchParams, watch: boolean): StatusCauseObje
 }
 
 /** Reads the options of a request for pods; throws ApiError on what the real server refuses. */
-export function readPodsRequest(url: URL, namespace: string | undefined, name: string | undefined): PodsRequest {
-  const query = url.searchParams;
+export function readPodsRequest(
+  query: URLSearchParams,
+  namespace: string | undefined,
+  name: string | undefined,
+): PodsRequest {
   for (const key of query.keys())
     if (!KNOWN.has(key)) throw badRequest(`the simulator does not know the option ${key}`);
   const watch = isTrue(query.get('watch'));
@@ -124,5 +127,12 @@ export function readPodsRequest(url: URL, namespace: string | undefined, name: s
   };
 }
 
-/** The URL of a request; the host does not matter. */
-export const urlOf = (request: IncomingMessage): URL => new URL(request.url ?? '/', 'http://simulator');
+/** The path (decoded) and the query of a request. */
+export function target(request: IncomingMessage): { readonly path: string; readonly query: URLSearchParams } {
+  try {
+    const url = new URL(`http://simulator${request.url}`);
+    return { path: decodeURIComponent(url.pathname), query: url.searchParams };
+  } catch {
+    throw badRequest(`not a path: ${JSON.stringify(request.url)}`);
+  }
+}

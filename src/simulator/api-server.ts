@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readPodsRequest, urlOf } from './api-request.ts';
+import { readPodsRequest, target } from './api-request.ts';
 import type { PodsRequest, Verb } from './api-request.ts';
 import { Body } from './body.ts';
 import type { Cluster } from './cluster.ts';
@@ -79,8 +79,7 @@ export class ApiServer {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { cluster, access } = this.#options;
-    const url = urlOf(request);
-    const path = decodeURIComponent(url.pathname);
+    const { path, query } = target(request);
     if (access.token !== undefined && request.headers.authorization !== `Bearer ${access.token}`)
       throw status.unauthorized();
     if (path === '/healthz' || path === '/livez' || path === '/readyz') return void response.end('ok');
@@ -97,8 +96,8 @@ export class ApiServer {
       return sendJson(response, discovery);
     }
     if (other) return this.#others(request, response, other[1] as 'nodes' | 'namespaces', other[2]);
-    const asked = readPodsRequest(url, pods?.[1], pods?.[2]);
-    this.requests.push({ verb: asked.verb, path, query: asked.query, headers: request.headers, at: performance.now() });
+    const asked = readPodsRequest(query, pods?.[1], pods?.[2]);
+    this.requests.push({ verb: asked.verb, path, query, headers: request.headers, at: performance.now() });
     if (this.requests.length > 1000) this.requests.shift();
     const watches = asked.verb === 'watch' || asked.verb === 'sync';
     if (watches ? !access.watch : !access.list)
@@ -178,7 +177,7 @@ export class ApiServer {
     name: string | undefined,
   ): void {
     const { cluster } = this.#options;
-    for (const key of urlOf(request).searchParams.keys())
+    for (const key of target(request).query.keys())
       if (key !== 'limit') throw status.notImplemented(`${key} for ${kind}`);
     const { items, table } = others(cluster, kind, Date.parse(cluster.time));
     const as = negotiate(request.headers.accept, ['json', 'table']);

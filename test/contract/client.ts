@@ -160,6 +160,9 @@ function unwrap(bytes: Uint8Array): { readonly kind: string; readonly raw: Uint8
   return { kind: textOf(fields(bytesOf(unknown, 1)), 2), raw: bytesOf(unknown, 2) };
 }
 
+/** The message inside `k8s\0`. */
+export const envelopedMessage = (bytes: Uint8Array): Uint8Array => unwrap(bytes).raw;
+
 function fromProtobuf(type: string, kind: string, raw: Uint8Array): Seen {
   const object = fields(raw);
   const isStatus = kind === 'Status';

@@ -87,14 +87,11 @@ export class Churn {
     return this.#death(workload, name);
   }
 
+  /** Up or down, and back towards what it was made for. */
   #scale(workload: Workload): boolean {
-    const { random } = this.#cluster;
-    if (workload.pods.length > 1 && random.below(2) === 0) {
-      const name = workload.pods.pop() ?? '';
-      return this.#death(workload, name);
-    }
-    // As often up as down, and never far above what it was made for.
-    return workload.pods.length > 2 * workload.replicas ? false : this.#birth(workload);
+    const surplus = workload.pods.length - workload.replicas;
+    if (surplus < 0 || (surplus < 2 && this.#cluster.random.below(2) === 0)) return this.#birth(workload);
+    return workload.pods.length > 1 && this.#death(workload, workload.pods.pop() ?? '');
   }
 
   #crash(workload: Workload): boolean {

@@ -24,7 +24,7 @@ export function salvagePod(
     namespace,
     name,
     ips: [...ips],
-    reason: (error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON),
+    reason: error instanceof Error ? error.message.slice(0, MAX_REASON) : 'unknown',
   };
 }
 

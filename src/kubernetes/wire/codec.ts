@@ -134,5 +134,5 @@ function quoted(text: string): string {
 
 function wireError(error: unknown): WireError {
   if (error instanceof WireError) return error;
-  return new WireError(error instanceof Error ? error.message : String(error), { cause: error });
+  return new WireError(error instanceof Error ? error.message : 'unknown', { cause: error });
 }

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EVERY_KIND_OF_POD } from '../../cluster/every-kind-of-pod.ts';
+import type { Specimen } from '../../cluster/every-kind-of-pod.ts';
+import { startControlPlane } from '../../support/real-servers.ts';
+
+/**
+ * Records what a real API server sends, in both formats, into this folder: KUBEBUILDER_ASSETS=... node record.ts
+ * Both watches run at the same time, so that they tell of the same events.
+ */
+
+const FORMATS = [
+  { suffix: 'pb', accept: 'application/vnd.kubernetes.protobuf', stream: ';stream=watch' },
+  { suffix: 'json', accept: 'application/json', stream: '' },
+] as const;
+
+const NAMESPACE = 'golden';
+const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+
+const plane = await startControlPlane({ apiOnly: true });
+try {
+  await write('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } });
+  for (const { pod, status, ephemeral } of [...EVERY_KIND_OF_POD.filter(isSmall), ...ownSpecimens()]) {
+    await write('POST', PODS, pod);
+    if (status) await write('PATCH', `${PODS}/${pod.metadata.name}/status`, { status });
+    if (ephemeral) await write('PATCH', `${PODS}/${pod.metadata.name}/ephemeralcontainers`, ephemeral);
+  }
+  await write('DELETE', `${PODS}/everything-in-the-spec`); // its finalizer keeps it
+  await record('list', PODS);
+  await record('page', `${PODS}?limit=3`);
+  await record('not-found', `${PODS}/not-there`);
+  await record('too-large', `${PODS}?resourceVersion=99999999&resourceVersionMatch=NotOlderThan`);
+  await recordWatch();
+  await plane.apiServer.stop();
+  await plane.startApiServer(); // which forgets what happened
+  await record('gone', `${PODS}?watch=true&timeoutSeconds=1&resourceVersion=1`);
+} finally {
+  await plane.down();
+}
+
+function named(name: string, metadata: object): { readonly name: string } {
+  return { name, ...metadata };
+}
+
+function isSmall(specimen: object): boolean {
+  return JSON.stringify(specimen).length < 20_000;
+}
+
+function ownSpecimens(): readonly Specimen[] {
+  const containers = [{ name: 'main', image: 'example.test/main:1' }];
+  const spec = { schedulerName: 'nobody', containers };
+  const minute = Math.floor(Date.now() / 60_000) - 1;
+  const job = { apiVersion: 'batch/v1', kind: 'Job', name: `nightly-${minute}`, uid: 'job-uid', controller: true };
+  const text = '"managedFields":[{"a":"b"}]},"spec":{"nodeName":"decoy"}';
+  return [
+    { pod: { metadata: named('cron-job', { ownerReferences: [job] }), spec } },
+    {
+      pod: {
+        metadata: named('decoys', {
+          labels: { managedFields: 'managedFields' },
+          annotations: {
+            managedFields: text,
+            'example.test/kept': `,${text}`,
+            'kubectl.kubernetes.io/last-applied-configuration': `{"metadata":{${text}}`,
+          },
+        }),
+        spec: { ...spec, containers: [{ ...containers[0], env: [{ name: 'A', value: `{${text}` }] }] },
+      },
+    },
+    {
+      pod: { metadata: { name: 'odd-phase' }, spec },
+      status: { phase: 'Sleeping', podIP: '10.1.0.20', conditions: [] },
+    },
+  ];
+}
+
+async function write(method: string, path: string, body: object = {}): Promise<void> {
+  const type = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
+  const response = await plane.fetch(path, { method, headers: { 'content-type': type }, body: JSON.stringify(body) });
+  assert.ok(response.ok, `${method} ${path}: ${await response.text()}`);
+}
+
+async function record(name: string, path: string): Promise<void> {
+  for (const { suffix, accept } of FORMATS) {
+    const response = await plane.fetch(path, { headers: { accept } });
+    save(name, suffix, Buffer.from(await response.arrayBuffer()));
+  }
+}
+
+/** Initial events, their end, a pod's whole life, and the bookmark that comes shortly before the watch ends. */
+async function recordWatch(): Promise<void> {
+  const query = 'watch=true&timeoutSeconds=5&allowWatchBookmarks=true';
+  const path = `${PODS}?${query}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`;
+  const watches = FORMATS.map(({ suffix, accept, stream }) => {
+    const started = Promise.withResolvers<void>();
+    const ended = (async () => {
+      const response = await plane.fetch(path, { headers: { accept: accept + stream } });
+      assert.ok(response.body);
+      let bytes = Buffer.alloc(0);
+      for await (const chunk of response.body) {
+        bytes = Buffer.concat([bytes, chunk as Uint8Array]);
+        if (bytes.includes('initial-events-end')) started.resolve();
+      }
+      save('watch', suffix, bytes);
+    })();
+    return { started: started.promise, ended };
+  });
+  await Promise.all(watches.map(async ({ started }) => await started));
+  const name = 'short-life';
+  const spec = { schedulerName: 'nobody', containers: [{ name: 'main', image: 'example.test/main:1' }] };
+  await write('POST', PODS, { metadata: { name }, spec });
+  await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Running', podIP: '10.1.0.30' } });
+  await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Failed' } });
+  await write('DELETE', `${PODS}/${name}?gracePeriodSeconds=0`);
+  await Promise.all(watches.map(async ({ ended }) => await ended));
+}
+
+function save(name: string, suffix: string, bytes: Uint8Array): void {
+  writeFileSync(join(import.meta.dirname, `${name}.golden.${suffix}`), bytes);
+  console.log(`${name}.${suffix}: ${bytes.length} bytes`);
+}

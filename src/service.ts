@@ -112,7 +112,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
   } catch (error) {
     await server.close();
     clock.close();
-    throw error;
+    throw cannotListen(settings, error);
   }
   log.info(
     {
@@ -141,4 +141,18 @@ export async function startService(settings: Settings, options: ServiceOptions):
       return closed;
     },
   };
+}
+
+/** Node's error with the settings to change in its message. */
+function cannotListen({ host = 'all addresses', port }: Settings, error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'it is already in use',
+    EACCES: 'not allowed',
+    EADDRNOTAVAIL: 'this machine does not have the address',
+    ENOTFOUND: 'the host name is not known',
+  };
+  const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message;
+  error.message = `cannot listen on ${host}, port ${port}: ${reason}; set PORT or HOST`;
+  return error;
 }

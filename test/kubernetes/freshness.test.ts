@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Freshness } from '../../src/kubernetes/freshness.ts';
 
 test('C1 nothing proven is infinitely old', () => {

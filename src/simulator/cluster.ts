@@ -167,6 +167,8 @@ export class Cluster implements World {
     patch: { readonly ips?: readonly string[]; readonly phase?: string },
   ): PodObject | undefined {
     const { ips, ...rest } = patch;
+    const before = this.store.get(namespace, name);
+    if (before && (patch.phase === 'Succeeded' || patch.phase === 'Failed')) this.releaseAddresses(before);
     const addresses = ips && { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) };
     return this.updatePod(namespace, name, (pod) => ({
       ...pod,

@@ -50,9 +50,12 @@ export interface FaultActions extends ByteFaults {
   readonly closeAfterMs?: number;
 }
 
+/** Reading one pod by name always works. */
+export type FaultyVerb = Exclude<Verb, 'get'>;
+
 export interface FaultRule extends FaultActions {
   /** Which requests; default all for pods. */
-  readonly on?: Verb | readonly Verb[];
+  readonly on?: FaultyVerb | readonly FaultyVerb[];
   /** Further conditions. */
   readonly where?: (request: PodsRequest) => boolean;
   /** The first fitting request it applies to, 1 being the next one. */
@@ -76,7 +79,7 @@ export class Faults {
 
   add(rule: FaultRule): Fault {
     const { on, where, nth = 1, times = 1 } = rule;
-    const verbs = on === undefined ? undefined : new Set(typeof on === 'string' ? [on] : on);
+    const verbs = on === undefined ? undefined : new Set<Verb>(typeof on === 'string' ? [on] : on);
     const applied = Promise.withResolvers<void>();
     let seen = 0;
     let hits = 0;

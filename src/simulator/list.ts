@@ -52,6 +52,13 @@ function state(
   return { version: wanted, pods };
 }
 
+/** A script that asks for what is forgotten is wrong, and shall notice. */
+function remembered(store: PodStore, version: number): readonly PodVersion[] {
+  const pods = store.at(version);
+  if (!pods) throw new Error(`staleVersion ${version} is not in the history`);
+  return pods;
+}
+
 /** Where the keys of a namespace begin, and whether a key is still in it. */
 function scope(pods: readonly PodVersion[], namespace: string | undefined, after: string | undefined): number {
   const from = after ?? (namespace === undefined ? '' : `${namespace}/`);
@@ -67,7 +74,7 @@ export function page(store: PodStore, request: PodsRequest, faults: FaultActions
   let { version, pods } =
     faults.staleVersion === undefined
       ? { version: store.version, pods: store.pods }
-      : { version: faults.staleVersion, pods: store.at(faults.staleVersion) ?? [] };
+      : { version: faults.staleVersion, pods: remembered(store, faults.staleVersion) };
   if (request.verb === 'page') {
     const token = decodeToken(request.continue);
     const then = store.at(token.version);

@@ -211,3 +211,22 @@ test('an object that cannot be read stands in an intact list among others that c
     assert.equal(broken.length, whole.length + 2);
   });
 });
+
+test('a client that does not read holds up nobody, and is dropped when the history has gone past it', async () => {
+  await withSimulator({ pods: 0, history: 100 }, async ({ url, cluster }) => {
+    cluster.createPod({ name: 'a' });
+    const { version } = cluster.store;
+    const slow = await fetch(`${url}${PODS}?watch=1&resourceVersion=${version}`);
+    for (let round = 0; round < 50; round++) {
+      for (let i = 0; i < 100; i++) cluster.patchStatus('default', 'a', { phase: 'Running' });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const lines = parse(await slow.text());
+    const versions = lines.map(({ object }) => Number(object.metadata.resourceVersion));
+    assert.ok(versions.length > 10 && versions.length < 5000, `${versions.length} of 5000 events`);
+    assert.deepEqual(
+      versions,
+      versions.map((_, i) => version + 1 + i),
+    );
+  });
+});

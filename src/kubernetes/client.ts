@@ -44,19 +44,17 @@ export class ApiClient implements Transport {
   }
 
   async get(path: string, signal: AbortSignal): Promise<ApiResponse> {
-    let used = await this.#current(signal);
+    const used = await this.#current(signal);
     let response = await this.#request(path, used, signal);
     if (response.statusCode === 401) {
       await drop(response);
-      await abortable(this.#renew(true), signal);
+      // Unless another request has renewed them meanwhile.
+      if (this.#credentials === used) await abortable(this.#renew(true), signal);
       const renewed = await this.#current(signal);
-      const again = !sameCredentials(used, renewed);
-      if (again) {
-        used = renewed;
-        response = await this.#request(path, used, signal);
-      } else {
+      if (sameCredentials(used, renewed)) {
         throw new ApiError(401, { reason: 'Unauthorized', message: 'the API server does not accept the credentials' });
       }
+      response = await this.#request(path, renewed, signal);
     }
     const format = this.#formatOf(response);
     if (response.statusCode !== 200) throw await refusal(response, format);

@@ -1,0 +1,243 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { request } from 'undici';
+import { startChild } from './child.ts';
+import type { Child, Usage } from './child.ts';
+import { progress } from './rows.ts';
+import type { Scale } from './rows.ts';
+import { median, ratios, spread } from './statistics.ts';
+import type { Row } from './table.ts';
+
+interface Page {
+  readonly pods: readonly { readonly pod_ips: readonly string[] }[];
+  readonly continue?: string;
+}
+
+interface Blast {
+  readonly perSecond: number;
+  readonly total: number;
+  readonly failed: number;
+  readonly p99: number;
+}
+
+/** Every address that has an answer, with its answer: what the floors must send is what we send. */
+async function answersOf(url: string, most: number): Promise<[string, string][]> {
+  const answers: [string, string][] = [];
+  for (let next: string | undefined = ''; next !== undefined && answers.length < most;) {
+    const response = await request(`${url}/pods?limit=500${next && `&continue=${next}`}`);
+    const page = (await response.body.json()) as Page;
+    for (const pod of page.pods) for (const ip of pod.pod_ips) answers.push([ip, JSON.stringify(pod)]);
+    next = page.continue;
+  }
+  const kept: [string, string][] = [];
+  const seen = new Set<string>();
+  for (const [ip, body] of answers) {
+    if (seen.has(ip)) continue;
+    seen.add(ip);
+    kept.push([ip, body]);
+  }
+  return kept;
+}
+
+/** Paths drawn uniformly over all addresses, the same for everybody. */
+function samplePaths(answers: readonly [string, string][], count: number): string[] {
+  const step = Math.max(1, Math.floor(answers.length / count));
+  return answers.filter((_, i) => i % step === 0).map(([ip]) => `/pod?ip=${ip}`);
+}
+
+/** Keeps the addresses that answer 200: an address of the host's network has no pod to send. */
+async function onlyFound(url: string, answers: readonly [string, string][]): Promise<[string, string][]> {
+  const found: [string, string][] = [];
+  for (let at = 0; at < answers.length; at += 1000) {
+    const part = answers.slice(at, at + 1000);
+    const response = await request(`${url}/pods/lookup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ips: part.map(([ip]) => ip) }),
+    });
+    const { results } = (await response.body.json()) as { results: { status: number; pod?: unknown }[] };
+    results.forEach((result, i) => {
+      const entry = part[i];
+      if (result.status === 200 && entry) found.push([entry[0], JSON.stringify(result.pod)]);
+    });
+  }
+  return found;
+}
+
+async function blast(
+  load: Child,
+  server: Child,
+  target: { url: string; paths: string[]; seconds: number },
+): Promise<{ cpuUs: number; perSecond: number }> {
+  const before = await server.ask<Usage>('usage');
+  const result = await load.ask<Blast>('blast', target);
+  const after = await server.ask<Usage>('usage');
+  if (result.failed > 0) throw new Error(`${result.failed} requests failed`);
+  return { cpuUs: ((after.cpu - before.cpu) / result.total) * 1e6, perSecond: result.perSecond };
+}
+
+/** `/pod?ip=` on one core against bare node:http sending the same bytes, and Go's encoding/json where Go is. */
+export async function answering({ pods, rounds, seconds }: Scale): Promise<readonly Row[]> {
+  const simulator = startChild('simulator', { core: 1 });
+  const ours = startChild('ours', { core: 0 });
+  const bare = startChild('bare-http', { core: 0 });
+  const load = startChild('load', { core: 1 });
+  const rows: Row[] = [];
+  try {
+    progress(`reading ${pods} pods`);
+    const url = await ours.ask<string>('start', {
+      K8S_API_SERVER: await simulator.ask<string>('start', { pods }),
+    });
+    await ours.ask('synced');
+    const answers = await onlyFound(url, await answersOf(url, 2 * pods));
+    for (let at = 0; at < answers.length; at += 10_000) await bare.ask('load', answers.slice(at, at + 10_000));
+    const bareUrl = await bare.ask<string>('listen');
+    const go = await startGo(answers);
+    const paths = samplePaths(answers, 5000);
+    const mine: { cpuUs: number; perSecond: number }[] = [];
+    const floor: typeof mine = [];
+    const peer: number[] = [];
+    for (let round = -1; round < rounds; round++) {
+      progress(`/pod?ip=, round ${round + 1} of ${rounds}`); // the first warms up
+      const theirs = await blast(load, bare, { url: bareUrl, paths, seconds });
+      const own = await blast(load, ours, { url, paths, seconds });
+      const goResult = go && (await load.ask<Blast>('blast', { url: go.url, paths, seconds }));
+      if (round < 0) continue;
+      floor.push(theirs);
+      mine.push(own);
+      if (goResult) peer.push(goResult.perSecond);
+    }
+    go?.stop();
+    const perCpu = ratios(
+      floor.map((one) => one.cpuUs),
+      mine.map((one) => one.cpuUs),
+    );
+    rows.push({
+      what: '/pod?ip= per CPU-second of the server',
+      ours: `${spread(
+        mine.map((one) => one.cpuUs),
+        1,
+      )} µs`,
+      floor: `${spread(
+        floor.map((one) => one.cpuUs),
+        1,
+      )} µs`,
+      result: `× ${spread(perCpu)}`,
+      target: '≥ 0.9 × bare node:http',
+      met: median(perCpu) >= 0.9,
+    });
+    const perSecond = mine.map((one) => one.perSecond);
+    rows.push({
+      what: '/pod?ip= per second, 50 connections',
+      ours: spread(perSecond, 0),
+      floor: spread(
+        floor.map((one) => one.perSecond),
+        0,
+      ),
+      result: `× ${spread(
+        ratios(
+          perSecond,
+          floor.map((one) => one.perSecond),
+        ),
+      )}`,
+      target: '',
+      met: undefined,
+    });
+    if (peer.length > 0) {
+      rows.push({
+        what: '/pod?ip= per second, against Go encoding/json',
+        ours: spread(perSecond, 0),
+        floor: spread(peer, 0),
+        result: `× ${spread(ratios(perSecond, peer))}`,
+        target: '> 1 × Go',
+        met: median(ratios(perSecond, peer)) > 1,
+      });
+    }
+    rows.push(await batch(ours, url, answers, rounds));
+    rows.push(await walking(load, url, paths, seconds));
+    return rows;
+  } finally {
+    await Promise.all([simulator, ours, bare, load].map((child) => child.stop()));
+  }
+}
+
+/** CPU of a batch of 1,000 addresses, the HTTP around it included. */
+async function batch(ours: Child, url: string, answers: readonly [string, string][], rounds: number): Promise<Row> {
+  const body = JSON.stringify({ ips: answers.slice(0, 1000).map(([ip]) => ip) });
+  const ask = async (): Promise<void> => {
+    const response = await request(`${url}/pods/lookup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    await response.body.dump({ limit: 10 ** 9 });
+  };
+  for (let i = 0; i < 50; i++) await ask();
+  const each: number[] = [];
+  for (let round = 0; round < Math.max(3, rounds); round++) {
+    const before = await ours.ask<Usage>('usage');
+    for (let i = 0; i < 50; i++) await ask();
+    const after = await ours.ask<Usage>('usage');
+    each.push(((after.cpu - before.cpu) / 50) * 1000);
+  }
+  return {
+    what: 'POST /pods/lookup of 1,000 addresses: CPU',
+    ours: `${spread(each)} ms`,
+    floor: '',
+    result: spread(each),
+    target: '≤ 2 ms',
+    met: median(each) <= 2,
+  };
+}
+
+/** Lookups while somebody walks all pods in pages, without a pause. */
+async function walking(load: Child, url: string, paths: string[], seconds: number): Promise<Row> {
+  progress('walking /pods beside lookups');
+  const probe = async (during: () => Promise<void>): Promise<number> => {
+    await load.ask('probe', { url, paths, everyMs: 2 });
+    await during();
+    return (await load.ask<{ p99: number }>('probed')).p99;
+  };
+  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const idle = await probe(pause);
+  const busy = await probe(async () => {
+    const until = performance.now() + seconds * 1000;
+    while (performance.now() < until) await answersOf(url, Number.POSITIVE_INFINITY);
+  });
+  return {
+    what: 'a lookup while /pods is walked: p99',
+    ours: `${busy.toFixed(2)} ms`,
+    floor: `${idle.toFixed(2)} ms`,
+    result: `× ${(busy / idle).toFixed(2)}`,
+    target: '≤ 3 × idle',
+    met: busy <= 3 * idle,
+  };
+}
+
+/** Builds and starts the peer in Go; undefined where there is no Go. */
+async function startGo(answers: readonly [string, string][]): Promise<{ url: string; stop: () => void } | undefined> {
+  if (spawnSync('go', ['version']).status !== 0) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), 'podwhois-bench-'));
+  const binary = join(folder, 'answer');
+  const source = new URL('peers/answer.go', import.meta.url).pathname;
+  const built = spawnSync('go', ['build', '-o', binary, source], { encoding: 'utf8' });
+  if (!existsSync(binary)) throw new Error(`go build failed: ${built.stderr}`);
+  const child = spawn(binary, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  if (child.pid) spawnSync('taskset', ['-a', '-cp', '0', String(child.pid)]);
+  for (const [ip, body] of answers) {
+    if (!child.stdin.write(`{"ip":"${ip}","pod":${body}}\n`)) await once(child.stdin, 'drain');
+  }
+  child.stdin.end();
+  const [port] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return {
+    url: `http://127.0.0.1:${port}`,
+    stop: () => {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { canonicalIp } from '../../../src/index/ip-address.ts';
+import { PodIndex } from '../../../src/index/pod-index.ts';
+import { podReader } from '../../../src/kubernetes/pod-from-api.ts';
+import { json } from '../../../src/kubernetes/wire/json.ts';
+import { protobuf } from '../../../src/kubernetes/wire/protobuf.ts';
+import { createLog } from '../../../src/log.ts';
+import { startService } from '../../../src/service.ts';
+import type { Service } from '../../../src/service.ts';
+import { readCoreSettings } from '../../../src/settings.ts';
+import { answering } from './answering.ts';
+
+/** What is measured: the whole service as `podwhois serve` composes it, or its decoder and index alone (`replay`). */
+
+const log = createLog({ level: 'error', format: 'json' });
+const formats = { protobuf, json };
+let service: Service | undefined;
+const index = new PodIndex();
+let readied = false;
+let notes: [string, number][] = [];
+let stopNoting: (() => void) | undefined;
+
+answering({
+  /** Starts the service; it is listening then and not yet synced. */
+  start: async (environment: Record<string, string>) => {
+    const settings = readCoreSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
+    service = await startService(settings, { log });
+    return service.url;
+  },
+  /** Resolves with the seconds since it was asked, once the first sync is done. */
+  synced: async () => {
+    const began = performance.now();
+    for (;;) {
+      if (service?.source.synced) return { wall: (performance.now() - began) / 1000, pods: service.index.size };
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  },
+  counts: () => ({ pods: service?.index.size ?? 0, addresses: service?.index.addresses ?? 0 }),
+  relists: () => service?.metrics.counters.lists_total.ok ?? 0,
+  /** From now on notes when each version could first be asked for; the second call tells. */
+  note: () => {
+    const noted = notes;
+    notes = [];
+    const changes = service?.index.changes;
+    let seen = changes?.sequence ?? 0;
+    stopNoting?.();
+    stopNoting = changes?.onChange(() => {
+      const now = performance.timeOrigin + performance.now();
+      for (const change of changes.since(seen) ?? []) notes.push([change.pod.resourceVersion, now]);
+      seen = changes.sequence;
+    });
+    return noted;
+  },
+  close: async () => {
+    await service?.close();
+    service = undefined;
+  },
+  /** The counterpart of the floor's replay: chunks of a watch through decoder and index; CPU seconds. */
+  replay: ({ chunks, format }: { chunks: Uint8Array[]; format: 'protobuf' | 'json' }) => {
+    if (!readied) {
+      index.slice().beginReplace().commit('1');
+      readied = true;
+    }
+    const slice = index.slice();
+    const decoder = formats[format].watch(podReader({ annotations: [], canonicalIp }));
+    let events = 0;
+    const began = process.cpuUsage();
+    for (const chunk of chunks) {
+      for (const event of decoder.push(chunk)) {
+        if (event.type === 'ADDED' || event.type === 'MODIFIED') slice.upsert(event.object);
+        else if (event.type === 'DELETED') slice.remove(event.object);
+        else continue;
+        events++;
+      }
+    }
+    const used = process.cpuUsage(began);
+    return { cpu: (used.user + used.system) / 1e6, events };
+  },
+});

@@ -1,0 +1,32 @@
+import { startSimulator } from '../../../src/simulator/simulator.ts';
+import type { Simulator } from '../../../src/simulator/simulator.ts';
+import { answering } from './answering.ts';
+
+/** The simulator in a process of its own, so that what it costs is not counted as ours. */
+
+let simulator: Simulator | undefined;
+let notes: [string, number][] = [];
+let stopNoting: (() => void) | undefined;
+
+answering({
+  start: async ({ format, ...options }: { pods: number; churn?: number; format?: 'json' }) => {
+    await simulator?.close();
+    simulator = await startSimulator({ seed: 1, keepBytes: true, ...options });
+    if (format === 'json') simulator.faults.add({ jsonOnly: true, times: Infinity });
+    return simulator.url;
+  },
+  warm: (format: 'json' | 'protobuf') => simulator?.warm(format),
+  churn: (perSecond: number) => simulator?.setChurn(perSecond),
+  /** Makes so many events at once. */
+  step: (events: number) => simulator?.cluster.step(events),
+  version: () => String(simulator?.cluster.store.version),
+  /** From now on notes when each version came to be; the second call tells. */
+  note: () => {
+    const noted = notes;
+    notes = [];
+    stopNoting?.();
+    const store = simulator?.cluster.store;
+    stopNoting = store?.onChange(() => notes.push([String(store.version), performance.timeOrigin + performance.now()]));
+    return noted;
+  },
+});

@@ -1,0 +1,46 @@
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { Bench, Scale } from './rows.ts';
+import { firstSync } from './sync.ts';
+import { watching } from './watching.ts';
+import { answering } from './answering.ts';
+import { printTable } from './table.ts';
+
+/** `npm run bench`: what ../shared/performance.md lists, each against a floor in the same run. */
+const BENCHES: Readonly<Record<string, Bench>> = { sync: firstSync, watching, answering };
+
+const USAGE = `usage: npm run bench -- [--only ${Object.keys(BENCHES).join('|')}] [--smoke] [--pods N] [--rounds N]`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true },
+    smoke: { type: 'boolean', default: false },
+    pods: { type: 'string' },
+    rounds: { type: 'string' },
+  },
+});
+const smoke = values.smoke;
+const scale: Scale = {
+  pods: Number(values.pods ?? (smoke ? 2000 : 150_000)),
+  rounds: Number(values.rounds ?? (smoke ? 1 : 5)),
+  seconds: smoke ? 1 : 8,
+  realPods: smoke ? 500 : 40_000,
+  smoke,
+};
+const names = values.only ?? Object.keys(BENCHES);
+
+console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`);
+if (smoke) console.log('smoke run: it shows that everything runs; its figures mean nothing');
+let missed = 0;
+for (const name of names) {
+  const bench = BENCHES[name];
+  if (!bench) {
+    console.error(`no bench ${name}\n${USAGE}`);
+    process.exit(2);
+  }
+  const rows = await bench(scale);
+  missed += rows.filter((row) => row.met === false).length;
+  console.log(`\n${printTable(rows)}`);
+}
+console.log(missed === 0 ? '\nall targets reached' : `\n${missed} targets missed`);
+process.exit(0);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Agent, request } from 'undici';
+import { selfSigned } from '../support/test-certificates.ts';
 import { PODS, SYNC, parse, told, watch, withSimulator } from './asking.ts';
 
 const status = async (url: string, init?: RequestInit): Promise<readonly [number, string]> => {
@@ -147,5 +149,17 @@ test('a request that is not HTTP, or that asks for nonsense, does not end the si
     ])
       assert.ok((await fetch(url + path)).status < 500, path);
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
+  });
+});
+
+test('with a certificate the simulator speaks HTTPS', async (t) => {
+  const tls = selfSigned(t);
+  await withSimulator({ pods: 3, tls }, async ({ url }) => {
+    const dispatcher = new Agent({ connect: { ca: tls.cert } });
+    const { statusCode, body } = await request(url + PODS, { dispatcher });
+    assert.match(url, /^https:/);
+    assert.equal(statusCode, 200);
+    await body.dump();
+    await dispatcher.destroy();
   });
 });

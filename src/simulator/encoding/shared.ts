@@ -1,10 +1,8 @@
-import type { Field } from './protobuf.ts';
-
 /** What has been encoded of one shared object. */
 export interface Slot {
   json?: string;
-  /** Protobuf bytes with their tags, valid only as this field. */
-  protobuf?: { readonly field: Field; readonly bytes: Uint8Array };
+  /** Protobuf bytes with their tags, valid only as this field (one of protobuf.ts's, compared by identity). */
+  protobuf?: { readonly field: object; readonly bytes: Uint8Array };
 }
 
 const slots = new WeakMap<object, Slot>();

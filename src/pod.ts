@@ -1,6 +1,8 @@
 /**
  * The domain: what is kept of a pod, and nothing else (rule B12). Types only; the one place that makes these objects is
- * `kubernetes/pod-from-api.ts`. Everything here is read-only for everybody: the index hands out its own records.
+ * `kubernetes/pod-record.ts`, behind `kubernetes/pod-from-api.ts`. Everything here is read-only for everybody: the index hands out
+ * its own records. TL;DR caveat: times and containers of these are computed when read, so `{...pod}` and JSON.stringify miss
+ * them, and each reading of `containers` makes new objects.
  */
 
 /** A Kubernetes resource version: decimal digits, ordered by `compareResourceVersions` (KEP-5504). */

@@ -20,9 +20,9 @@ const IMPORT =
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(IMPORT)].map((match) =>
-    relative(root, join(root, dirname(file), match[1] ?? match[2] ?? match[3] ?? '')),
-  );
+  return [...text.matchAll(IMPORT)]
+    .map((match) => relative(root, join(root, dirname(file), match[1] ?? match[2] ?? match[3] ?? '')))
+    .filter((target) => target !== 'package.json'); // version.ts
 }
 
 const files = globSync('src/**/*.ts', { cwd: root });

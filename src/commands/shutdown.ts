@@ -1,8 +1,8 @@
 import closeWithGrace from 'close-with-grace';
 import type { Log } from '../log.ts';
 
-/** How long open requests and streams get to end, after which the process ends all the same. */
-const DRAIN_MS = 10_000;
+/** After this long the process ends all the same. The server gives open requests 10 s; Kubernetes kills after 30 s. */
+const DRAIN_MS = 15_000;
 
 export interface ShutdownOptions {
   readonly log: Log;

@@ -67,13 +67,11 @@ test('B12 any JSON is read alike with and without it', () => {
     ),
   }));
   const managedFields = fc.array(fc.oneof(hostile, fc.constant({ a: { '"': {} } }), value), { maxLength: 3 });
-  const object = fc
-    .tuple(value, managedFields, key, value)
-    .map(([before, entries, next, after]) => ({
-      before,
-      in: { before, managedFields: entries, [next]: after },
-      after,
-    }));
+  const object = fc.tuple(value, managedFields, key, value).map(([before, entries, next, after]) => ({
+    before,
+    in: { before, managedFields: entries, [next]: after },
+    after,
+  }));
   let cuts = 0;
   const property = fc.property(object, (object) => {
     const text = JSON.stringify(object);

@@ -109,6 +109,7 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
     await churn.pause();
     await plane.bumpVersions(1_000); // so that the restored etcd does not reach the old versions in this test
     await stage.assertAtRest();
+    const from = (await podwhois.whoHas('10.42.0.2')).version;
     await questioner.judge();
     const timeline = await observer.suspend();
     const at = performance.now();
@@ -122,7 +123,7 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
     await plane.startCluster();
     churn.resume();
     await sleep(3_000);
-    await questioner.judge({ timeline, at });
+    await questioner.judge({ timeline, from, at });
     assert.match((await podwhois.get('/metrics')).body['text'] as string, /^podwhois_backwards_total [1-9]/m);
     assert.ok(podwhois.logged().some((line) => /went back to an older state/.test(line)));
   });

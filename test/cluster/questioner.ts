@@ -34,6 +34,8 @@ export interface Report {
 /** A timeline that ended when its etcd was replaced; its answers may still be given, as old as they then are. */
 export interface Ended {
   readonly timeline: Timeline;
+  /** Only versions from here on: the etcd that came after it has older ones of the same numbers. */
+  readonly from: number;
   /** When the API server was stopped: no consistent read of that etcd can have been sent later. */
   readonly at: number;
 }
@@ -95,11 +97,13 @@ export class Questioner {
     return differs(given, await this.#observer.verdictAt(timeline, version, given.ip));
   }
 
-  /** As an answer out of the etcd that is gone: no younger than its end, and of its last state. */
-  async #faultBefore(given: Given, { timeline, at }: Ended): Promise<string | undefined> {
+  /** As an answer out of the etcd that is gone: no younger than its end. */
+  async #faultBefore(given: Given, { timeline, from, at }: Ended): Promise<string | undefined> {
+    const { version } = given.answer;
+    if (version < from || version > timeline.known) return 'it is not of the last versions of the etcd that is gone';
     if (given.askedAt - given.answer.age * 1000 - ROUNDING_MS > at)
       return 'it claims to be younger than the etcd that is gone';
-    return differs(given, await this.#observer.verdictAt(timeline, timeline.known, given.ip));
+    return differs(given, await this.#observer.verdictAt(timeline, version, given.ip));
   }
 
   async #ask(): Promise<void> {
@@ -110,7 +114,7 @@ export class Questioner {
         const askedAt = performance.now();
         this.#given.push({ ip, askedAt, answer: await this.#podwhois.whoHas(ip) });
       } catch (error) {
-        this.#failed.push(error);
+        if (this.#failed.length < 5) this.#failed.push(error);
       }
       await sleep(5);
     }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 
 interface Told {
@@ -38,8 +39,9 @@ export class StreamFollower {
     while (!this.#stopped) {
       this.#cut = new AbortController();
       await this.#follow(this.#cut.signal).catch((error: unknown) => {
-        if (!this.#cut.signal.aborted) this.faults.push(String(error));
+        if (!this.#cut.signal.aborted) this.#fault(String(error));
       });
+      await sleep(20);
     }
   }
 
@@ -66,10 +68,15 @@ export class StreamFollower {
     }
   }
 
+  /** The first few say enough. */
+  #fault(what: string): void {
+    if (this.faults.length < 5) this.faults.push(what);
+  }
+
   #take(pods: Map<string, string>, type: string, { uid, resource_version: version }: Told): void {
     const before = pods.get(uid);
-    if ((type === 'added') !== (before === undefined)) this.faults.push(`${type} of ${uid}, which was at ${before}`);
-    if (before !== undefined && Number(version) < Number(before)) this.faults.push(`${uid} went back to ${version}`);
+    if ((type === 'added') !== (before === undefined)) this.#fault(`${type} of ${uid}, which was at ${before}`);
+    if (before !== undefined && Number(version) < Number(before)) this.#fault(`${uid} went back to ${version}`);
     if (type === 'deleted') pods.delete(uid);
     else pods.set(uid, version);
   }

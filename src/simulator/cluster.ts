@@ -9,6 +9,7 @@ import type { Workload } from './cluster/workload.ts';
 import type { World } from './cluster/world.ts';
 import type { OwnerReferenceObject, PodObject } from './pod-object.ts';
 import { PodStore } from './store.ts';
+import type { StoreEvent } from './store.ts';
 
 export interface ClusterOptions {
   /** How many pods there are to begin with; default 100. 0 is an empty cluster. */
@@ -88,6 +89,11 @@ export class Cluster implements World {
 
   get time(): string {
     return rfc3339(this.#now());
+  }
+
+  /** What happened, oldest first, as far as it is remembered. */
+  get log(): readonly StoreEvent[] {
+    return this.store.log;
   }
 
   timeIn(seconds: number): string {

@@ -4,13 +4,22 @@ import type { Bench, Scale } from './rows.ts';
 import { firstSync } from './sync.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
+import { real } from './real.ts';
 import { starting } from './starting.ts';
 import { watching } from './watching.ts';
 import { answering } from './answering.ts';
 import { printTable } from './table.ts';
 
 /** `npm run bench`: what ../shared/performance.md lists, each against a floor in the same run. */
-const BENCHES: Readonly<Record<string, Bench>> = { sync: firstSync, watching, memory, growth, answering, starting };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  sync: firstSync,
+  watching,
+  memory,
+  growth,
+  answering,
+  starting,
+  real,
+};
 
 const USAGE = `usage: npm run bench -- [--only ${Object.keys(BENCHES).join('|')}] [--smoke] [--pods N] [--rounds N]`;
 

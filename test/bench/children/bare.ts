@@ -5,6 +5,7 @@ import { JsonSplitter } from '../floors/json.ts';
 import { ProtobufSplitter } from '../floors/protobuf.ts';
 import { BareIndex } from '../floors/record.ts';
 import type { BareRecord } from '../floors/record.ts';
+import { SYNC_QUERY } from '../floors/sync-query.ts';
 import { answering } from './answering.ts';
 
 /** The floor of reading the cluster: stream, decode, keep a compact record; beside it a bare HTTP server over the same map. */
@@ -17,9 +18,6 @@ const ACCEPT = {
 } as const;
 
 type Format = keyof typeof ACCEPT;
-
-export const SYNC_QUERY =
-  'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=600';
 
 async function sync({ url, format }: { url: string; format: Format }): Promise<{ wall: number; pods: number }> {
   const began = performance.now();

@@ -68,7 +68,7 @@ export class PodReplacement {
 
   addUnreadable(object: Unreadable): void {
     this.#mustBeOpen();
-    this.unreadable.set({ object, slice: this.#slice, newerThan: undefined, serial: 0 });
+    this.unreadable.set({ object, slice: this.#slice, newerThan: undefined, isListed: true, serial: 0 });
   }
 
   shrinkage(version: ResourceVersion): { readonly total: number; readonly lost: number } {

@@ -89,7 +89,7 @@ export class Slice {
   }
 
   setAside(object: Unreadable): void {
-    this.#setAside(object, newer(this.#newest, this.#floor));
+    this.#setAside(object, newer(this.#newest, this.#floor), false);
   }
 
   beginReplace(): PodReplacement {
@@ -197,12 +197,13 @@ export class Slice {
   #commitUnreadable(replacement: PodReplacement, version: ResourceVersion, forget: boolean): void {
     const { unreadable } = this.#shared;
     const before = this.#serial;
+    // An object in an event may be newer than the list when it came after the list was asked for, or behind a newer event.
     const stays = (one: SetAside): boolean =>
-      !forget && (one.serial > replacement.serial || isAtLeast(one.newerThan, version));
+      !forget && !one.isListed && (one.serial > replacement.serial || isNewer(one.newerThan ?? version, version));
     for (const { object } of replacement.unreadable.values()) {
       const former = unreadable.get(object.key);
       if (former && stays(former)) continue;
-      if (!this.#isKnownSince(object, version)) this.#setAside(object, version);
+      if (!this.#isKnownSince(object, version)) this.#setAside(object, version, true);
     }
     for (const one of unreadable.values()) {
       if (one.slice === this && one.serial <= before && !stays(one)) unreadable.delete(one);
@@ -220,12 +221,12 @@ export class Slice {
     return this.#deletions.coverName({ namespace, name }, version);
   }
 
-  #setAside(object: Unreadable, newerThan: ResourceVersion | undefined): void {
+  #setAside(object: Unreadable, newerThan: ResourceVersion | undefined, isListed: boolean): void {
     const { unreadable } = this.#shared;
     const former = unreadable.get(object.key)?.object;
     // Less may be salvaged from it than last time, and it may hold the same address still.
     const salvaged = object.ips.length === 0 && former ? { ...object, ips: former.ips } : object;
-    unreadable.set({ object: salvaged, slice: this, newerThan, serial: ++this.#serial });
+    unreadable.set({ object: salvaged, slice: this, newerThan, isListed, serial: ++this.#serial });
   }
 
   /** Puts a pod in its place. False when another one is known to have had its name since. */

@@ -7,8 +7,13 @@ export interface SetAside {
   readonly object: Unreadable;
   /** The slice it belongs to. */
   readonly slice: object;
-  /** It has no version that could be read, but it is newer than this one: the newest its slice had seen. */
+  /**
+   * It has no version that could be read. Only what is newer than this one tells of it anew: than the newest event before it, or
+   * than the list it was in.
+   */
   readonly newerThan: ResourceVersion | undefined;
+  /** It was in a list, and not in an event. */
+  readonly isListed: boolean;
   /** Counts what has been set aside: a list that began before cannot be said to supersede it. */
   readonly serial: number;
 }

@@ -109,6 +109,21 @@ test('NODE_NAME and LABEL_SELECTOR restrict what is asked for, and make the view
   assert.equal((await get('/pod?ip=10.200.0.3')).body['reason'], 'not-in-view');
 });
 
+test('A10 each of NAMESPACE, NODE_NAME and LABEL_SELECTOR alone makes the view partial, and nothing else does', async (t) => {
+  for (const [environment, partial] of [
+    [{ NAMESPACE: 'demo' }, true],
+    [{ NODE_NAME: 'node-1' }, true],
+    [{ LABEL_SELECTOR: 'app' }, true],
+    [{ CLUSTER_CIDR: '10.0.0.0/8', ANNOTATIONS: 'team' }, false],
+  ] as const) {
+    const started = await start(t, { environment });
+    await synced(started);
+    assert.equal(started.service.source.partial, partial);
+    const { body } = await started.get('/pod?ip=10.250.0.1');
+    assert.equal(body['reason'], partial ? 'not-in-view' : 'no-pod', JSON.stringify(environment));
+  }
+});
+
 test('ANNOTATIONS and CLUSTER_CIDR reach the answers', async (t) => {
   const started = await start(t, {
     environment: { ANNOTATIONS: 'example.com/team', CLUSTER_CIDR: '10.200.0.0/16,fd00::/16' },

@@ -33,7 +33,7 @@ async function serving(
 const ended = async ({ child }: PodwhoisProcess): Promise<string> =>
   await until('podwhois ends', () => child.ended, { everyMs: 5 });
 
-test('SIGTERM: not ready at once, still serving for SHUTDOWN_DELAY, then exit code 0', async (t) => {
+test('graceful shutdown on SIGTERM: not ready at once, still serving for SHUTDOWN_DELAY, then exit code 0', async (t) => {
   const process = await serving(t, await simulated(t), { SHUTDOWN_DELAY: '1500ms' });
   await process.untilReady();
   const started = performance.now();

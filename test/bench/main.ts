@@ -36,7 +36,7 @@ const scale: Scale = {
   pods: Number(values.pods ?? (smoke ? 2000 : 150_000)),
   rounds: Number(values.rounds ?? (smoke ? 1 : 5)),
   seconds: smoke ? 1 : 8,
-  realPods: smoke ? 500 : 40_000,
+  realPods: values.pods ? Number(values.pods) : smoke ? 500 : 40_000,
   smoke,
 };
 const names = values.only ?? Object.keys(BENCHES);

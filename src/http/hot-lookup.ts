@@ -20,9 +20,9 @@ export function hotLookup(
 ): (req: IncomingMessage, res: ServerResponse) => boolean {
   return (req, res) => {
     const { url = '' } = req;
-    if (req.method !== 'GET' || !url.startsWith(PREFIX)) return false;
+    if (req.method !== 'GET' || !url.startsWith(PREFIX) || req.httpVersionMajor !== 1) return false;
     const address = url.slice(PREFIX.length);
-    if (!PLAIN_ADDRESS.test(address)) return false;
+    if (!PLAIN_ADDRESS.test(address) || req.headers.host === undefined) return false;
     const { status, code, body } = lookup.count(lookup.byAddress(address));
     const headers = [
       'content-type',

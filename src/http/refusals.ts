@@ -1,17 +1,17 @@
 import { STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { Duplex } from 'node:stream';
 import { codeOfStatus, errorBody, ERRORS } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { JSON_TYPE, sendError } from './answering.ts';
 import type { Freshness } from './freshness.ts';
-import type { Limits } from './limits.ts';
 import type { App } from './parts.ts';
 import { Problem } from './problem.ts';
 import type { ServerOptions } from './context.ts';
 
 /** Everything that is refused before or instead of a route's answer is refused here, in one shape. */
-export function refusals(app: App, { log, metrics }: ServerOptions, limits: Limits): void {
+export function refusals(app: App, { log, metrics }: ServerOptions): void {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? new Set(['OPTIONS']);
@@ -19,17 +19,10 @@ export function refusals(app: App, { log, metrics }: ServerOptions, limits: Limi
     methods.set(url, known);
   });
 
-  // In front of everything, the body's parser too: a form posted to /pod is a 405 and not a 415.
+  // Before the body's parser: a form posted to /pod is a 405 and not a 415.
   app.addHook('onRequest', (request, reply, done) => {
-    const { url = '', headers, httpVersion } = request.raw;
-    if (url.length > limits.maxUrlLength) return void sendError(reply, 'url_too_long', ERRORS.url_too_long.meaning);
-    if (headers.host === undefined && httpVersion === '1.1') {
-      return void sendError(reply, 'invalid_request', 'the Host header is missing');
-    }
-    const path = decoded(url);
-    if (path === undefined) return void sendError(reply, 'invalid_request', 'the URL is not percent-encoded UTF-8');
     if (!request.is404) return done();
-    const known = methods.get(path);
+    const known = methods.get(pathOf(request.raw.url ?? ''));
     if (!known) return void sendError(reply, 'route_not_found', ERRORS.route_not_found.meaning);
     reply.header('allow', [...known].sort().join(', '));
     if (request.method === 'OPTIONS') return void reply.code(204).send();
@@ -41,7 +34,10 @@ export function refusals(app: App, { log, metrics }: ServerOptions, limits: Limi
       if (error.code === 'overloaded') metrics.counters.shed_total.all++;
       return sendError(reply, error.code, error.message);
     }
-    const code = codeOfStatus(error.statusCode ?? 500);
+    // Only what Fastify says of a body is the caller's fault.
+    const code = String(error.code ?? '').startsWith('FST_ERR_CTP_')
+      ? codeOfStatus(error.statusCode ?? 500)
+      : undefined;
     if (code === 'invalid_request') return sendError(reply, code, 'the body is not JSON');
     if (code !== undefined) return sendError(reply, code, ERRORS[code].meaning);
     log.error({ err: error }, 'a request failed');
@@ -49,16 +45,47 @@ export function refusals(app: App, { log, metrics }: ServerOptions, limits: Limi
   });
 }
 
-/** The path, decoded; undefined when the URL cannot be. */
-function decoded(url: string): string | undefined {
-  const path = url.replace(/^https?:\/\/[^/?]*/i, '').split('?')[0] ?? '';
-  if (!url.includes('%')) return path;
+const pathOf = (url: string): string => decodeURIComponent(url.replace(/^https?:\/\/[^/?]*/i, '').split('?')[0] ?? '');
+
+/** What is wrong with a request before it is anything's. Fastify would answer some of these in a shape of its own. */
+export function faultOf(
+  { url = '', headers, httpVersion }: IncomingMessage,
+  maxUrlLength: number,
+): { readonly code: ErrorCode; readonly message: string } | undefined {
+  if (url.length > maxUrlLength) return { code: 'url_too_long', message: ERRORS.url_too_long.meaning };
+  // llhttp still reads HTTP/0.9, even with headers.
+  if (httpVersion === '0.9') return { code: 'invalid_request', message: NOT_HTTP };
+  if (httpVersion === '1.1' && headers.host === undefined) {
+    return { code: 'invalid_request', message: 'the Host header is missing' };
+  }
+  if (!isDecodable(url)) return { code: 'invalid_request', message: 'the URL is not percent-encoded UTF-8' };
+  return undefined;
+}
+
+const NOT_HTTP = 'this is not HTTP as it should be';
+
+function isDecodable(url: string): boolean {
+  if (!url.includes('%')) return true;
   try {
     decodeURIComponent(url);
-    return decodeURIComponent(path);
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
+}
+
+/** In front of Fastify. */
+export function refuseRequest(res: ServerResponse, code: ErrorCode, message: string, headers: readonly string[]): void {
+  if (res.headersSent) return void res.destroy();
+  const body = JSON.stringify(errorBody(code, message));
+  res.writeHead(ERRORS[code].status, [
+    'content-type',
+    JSON_TYPE,
+    ...headers,
+    'content-length',
+    String(Buffer.byteLength(body)),
+  ]);
+  res.end(body);
 }
 
 /** What the parser of HTTP could not read: no request, so no Fastify. */
@@ -77,7 +104,7 @@ function parserCode(code: string | undefined): ErrorCode {
 
 export function rawAnswer(code: ErrorCode, freshness: Freshness): string {
   const { status } = ERRORS[code];
-  const message = code === 'invalid_request' ? 'this is not HTTP as it should be' : ERRORS[code].meaning;
+  const message = code === 'invalid_request' ? NOT_HTTP : ERRORS[code].meaning;
   const body = JSON.stringify(errorBody(code, message));
   const headers = ['content-type', JSON_TYPE, ...freshness.headers(), 'content-length', `${body.length}`];
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;

@@ -1,9 +1,10 @@
 import { createServer as createHttpServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import underPressure from '@fastify/under-pressure';
 import { fastify, LogController } from 'fastify';
 import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
+import { ERRORS } from '../errors.ts';
 import type { ServerOptions } from './context.ts';
 import { Freshness } from './freshness.ts';
 import { hotLookup } from './hot-lookup.ts';
@@ -14,7 +15,7 @@ import { describe } from './openapi.ts';
 import type { App, Parts } from './parts.ts';
 import { PodJson } from './pod-json.ts';
 import { Problem } from './problem.ts';
-import { rawAnswer, refusals, refuseConnection } from './refusals.ts';
+import { faultOf, rawAnswer, refusals, refuseConnection, refuseRequest } from './refusals.ts';
 import { healthRoutes } from './routes/health.ts';
 import { listRoutes } from './routes/list.ts';
 import { batchRoutes, lookupRoutes } from './routes/lookup.ts';
@@ -54,10 +55,22 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, freshness),
     serverFactory: (handler) => {
-      const server = httpServer(limits, (req, res) => {
+      const front = (req: IncomingMessage, res: ServerResponse): void => {
         if (draining) res.shouldKeepAlive = false;
-        if (!hot(req, res)) handler(req, res);
-      });
+        if (log.isLevelEnabled('debug')) logAccess(log, req, res);
+        try {
+          if (hot(req, res)) return;
+          const fault = faultOf(req, limits.maxUrlLength);
+          if (fault) return refuseRequest(res, fault.code, fault.message, freshness.headers());
+        } catch (err) {
+          log.error({ err }, 'a request failed');
+          return refuseRequest(res, 'internal_error', ERRORS.internal_error.meaning, ['cache-control', 'no-store']);
+        }
+        handler(req, res);
+      };
+      const server = httpServer(limits, front);
+      // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1).
+      server.on('checkExpectation', front);
       server.on('connect', (_request, socket) => socket.end(rawAnswer('method_not_allowed', freshness)));
       return server;
     },
@@ -74,7 +87,7 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
     draining: () => draining,
   };
 
-  refusals(app, options, limits);
+  refusals(app, options);
   app.setValidatorCompiler(({ schema, httpPart }) => {
     const compiled = Compile(schema as TSchema);
     return (value) => (compiled.Check(value) ? { value } : { error: explain(compiled.Errors(value), httpPart) });
@@ -83,8 +96,13 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
   app.setSerializerCompiler(() => JSON.stringify);
   app.removeContentTypeParser('text/plain');
   app.addHook('onSend', (_request, reply, _payload, done) => {
-    const headers = freshness.headers();
-    for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
+    try {
+      const headers = freshness.headers();
+      for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
+    } catch (err) {
+      // Left to Fastify, the answer would be this error's message.
+      log.error({ err }, 'the age is not known');
+    }
     done();
   });
 
@@ -125,6 +143,15 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
       return (closed ??= shutDown(delayMs));
     },
   };
+}
+
+function logAccess(log: ServerOptions['log'], { method, url, socket }: IncomingMessage, res: ServerResponse): void {
+  const began = performance.now();
+  const peer = socket.remoteAddress;
+  res.once('close', () => {
+    const ms = Math.round((performance.now() - began) * 1000) / 1000;
+    log.debug({ method, url, peer, status: res.statusCode, ms }, res.writableFinished ? 'answered' : 'not answered');
+  });
 }
 
 class Overloaded extends Problem {

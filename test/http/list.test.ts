@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { get } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { tokenOf } from '../../src/http/position.ts';
+import { changed, makePod, strings } from './support/pods.ts';
+import { ask, open } from './support/raw.ts';
+import { startService } from './support/service.ts';
+
+type Json = Record<string, unknown>;
+
+const names = ({ json }: { json: Json }): unknown[] => (json['pods'] as Json[]).map(({ name }) => name);
+
+const many = (count: number, given = {}) =>
+  Array.from({ length: count }, (_, i) => makePod(`p${String(i).padStart(6, '0')}`, given));
+
+test('pods are listed in the order of namespace and name', async (t) => {
+  const pods = [
+    makePod('b'),
+    makePod('a', { namespace: 'z', uid: 'uid-z-a' }),
+    makePod('B', { namespace: 'constructor' }),
+    makePod('a'),
+    makePod('a-1'),
+  ];
+  const { port } = await startService(t, { pods });
+  const answer = await ask(port, '/pods');
+  assert.equal(answer.status, 200);
+  assert.deepEqual(names(answer), ['B', 'a', 'a-1', 'b', 'a']);
+  assert.deepEqual(Object.keys(answer.json), ['count', 'pods']);
+  assert.equal(answer.json['count'], 5);
+  assert.deepEqual((answer.json['pods'] as Json[])[1], (await ask(port, '/pod?namespace=default&name=a')).json);
+});
+
+test('filters select, and all of them must fit', async (t) => {
+  const { port } = await startService(t, {
+    pods: [
+      makePod('a', { labels: strings({ app: 'web', tier: 'front' }), nodeName: 'n1', podIps: ['10.0.0.1'] }),
+      makePod('b', {
+        labels: strings({ app: 'db' }),
+        nodeName: 'n1',
+        phase: 'Pending',
+        owner: undefined,
+        workload: undefined,
+      }),
+      makePod('c', { namespace: 'other', nodeName: 'n2', podIps: ['10.0.0.1'], hostNetwork: true, phase: 'Failed' }),
+      makePod('d', {
+        namespace: 'other',
+        owner: { kind: 'Job', name: 'j', uid: 'u' },
+        workload: { kind: 'CronJob', name: 'cj', source: 'scheduled-time' },
+      }),
+    ],
+  });
+  const expected: Record<string, string[]> = {
+    'namespace=default': ['a', 'b'],
+    'namespace=none': [],
+    'node=n1': ['a', 'b'],
+    'phase=Pending': ['b'],
+    'phase=Failed': ['c'],
+    'label_selector=app%20in%20(web,db),!x': ['a', 'b', 'c', 'd'],
+    'label_selector=tier': ['a'],
+    'label_selector=app+notin+(web)': ['b'],
+    'label_selector=': ['a', 'b', 'c', 'd'],
+    'owner=Job/j': ['d'],
+    'owner=CronJob/cj': ['d'],
+    'owner=cj': ['d'],
+    'owner=ReplicaSet/web-7d9f8b6c5': ['a', 'c'],
+    'owner=Deployment/web': ['a', 'c'],
+    'owner=Job/web': [],
+    'ip=10.0.0.1': ['a', 'c'],
+    'ip=::ffff:10.0.0.1': ['a', 'c'],
+    'ip=10.0.0.1&namespace=other': ['c'],
+    'ip=10.9.9.9': [],
+    'node=n1&phase=Running&label_selector=app%3Dweb&owner=Deployment/web&namespace=default': ['a'],
+  };
+  for (const [query, pods] of Object.entries(expected))
+    assert.deepEqual(names(await ask(port, `/pods?${query}`)), pods, query);
+});
+
+test('A6 pods by address lists all claimants, host-network and finished ones too, page by page', async (t) => {
+  const pods = [
+    makePod('a', { podIps: ['10.0.0.1'], hostNetwork: true }),
+    makePod('b', { podIps: ['10.0.0.1'], phase: 'Succeeded' }),
+    makePod('c', { podIps: ['10.0.0.1'] }),
+  ];
+  const { port } = await startService(t, { pods });
+  const first = await ask(port, '/pods?ip=10.0.0.1&limit=2');
+  assert.deepEqual(names(first), ['a', 'b']);
+  assert.deepEqual(names(await ask(port, `/pods?ip=10.0.0.1&limit=2&continue=${String(first.json['continue'])}`)), [
+    'c',
+  ]);
+});
+
+test('more claimants than one turn takes are walked like all pods', async (t) => {
+  const { port } = await startService(t, { pods: many(50, { podIps: ['10.0.0.1'] }), limits: { scanPerTurn: 7 } });
+  assert.equal((await ask(port, '/pods?ip=10.0.0.1')).json['count'], 50);
+});
+
+test('pages are bounded and cover everything once', async (t) => {
+  const { port } = await startService(t, { pods: many(1234) });
+  assert.equal((await ask(port, '/pods')).json['count'], 500);
+  for (const limit of [1000, 617, 100]) {
+    const seen: unknown[] = [];
+    let token: string | undefined;
+    do {
+      const answer = await ask(port, `/pods?limit=${limit}${token === undefined ? '' : `&continue=${token}`}`);
+      assert.ok((answer.json['count'] as number) <= limit);
+      assert.equal(answer.json['count'], (answer.json['pods'] as Json[]).length);
+      seen.push(...names(answer));
+      token = answer.json['continue'] as string | undefined;
+    } while (token !== undefined);
+    assert.deepEqual(
+      seen,
+      many(1234).map(({ name }) => name),
+      `limit ${limit}`,
+    );
+  }
+  const last = await ask(port, '/pods?limit=617&label_selector=app');
+  const rest = await ask(port, `/pods?limit=617&continue=${String(last.json['continue'])}`);
+  assert.equal(rest.json['continue'], undefined, 'no token when there is no more');
+});
+
+test('a page also ends when it has grown long', async (t) => {
+  const { port } = await startService(t, {
+    pods: many(40, { annotations: strings({ note: 'x'.repeat(1000) }) }),
+    limits: { maxPageBytes: 10_000 },
+  });
+  const { json } = await ask(port, '/pods');
+  assert.ok((json['count'] as number) < 12 && json['continue'] !== undefined);
+});
+
+test('a continue token works on another replica, and after the pod it names is gone', async (t) => {
+  const pods = many(10);
+  const [one, two] = [await startService(t, { pods }), await startService(t, { pods })];
+  const { json } = await ask(one.port, '/pods?limit=4');
+  two.remove(changed(pods[3] ?? makePod('never'), {}));
+  const rest = await ask(two.port, `/pods?continue=${String(json['continue'])}`);
+  assert.deepEqual(
+    names(rest),
+    pods.slice(4).map(({ name }) => name),
+  );
+});
+
+test('a token that is none, or of another question, is refused', async (t) => {
+  const { port } = await startService(t, { pods: many(3) });
+  const good = tokenOf({ namespace: 'default', name: 'p000000' });
+  assert.deepEqual(names(await ask(port, `/pods?continue=${good}`)), ['p000001', 'p000002']);
+  const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const wrong = [
+    '',
+    'x',
+    '%00',
+    `${good}=`,
+    `${good}x`,
+    ` ${good}`.replace(' ', '%20'),
+    good.slice(1),
+    encoded(['a']),
+    encoded(['a', 1]),
+    encoded({ namespace: 'a', name: 'b' }),
+    encoded(null),
+    encoded(['a', 'b', 'c']),
+    Buffer.from('[ "a","b"]').toString('base64url'),
+    tokenOf({ namespace: 'x'.repeat(1000), name: 'y' }),
+  ];
+  for (const token of wrong) {
+    const { status, json } = await ask(port, `/pods?continue=${token}`);
+    assert.deepEqual([status, json['code']], [400, 'invalid_continue'], token);
+  }
+  assert.equal((await ask(port, `/pods?namespace=other&continue=${good}`)).json['code'], 'invalid_continue');
+});
+
+test('wrong parameters of a list are refused with what would be right', async (t) => {
+  const { port } = await startService(t);
+  const wrong: Record<string, [string, RegExp]> = {
+    'limit=0': ['invalid_request', /limit: expected a number from 1 to 1000/],
+    'limit=1001': ['invalid_request', /1 to 1000/],
+    'limit=-1': ['invalid_request', /limit/],
+    'limit=1e2': ['invalid_request', /limit/],
+    'limit=': ['invalid_request', /limit/],
+    'limit=%D9%A3': ['invalid_request', /limit/],
+    'limit=9999999999999': ['invalid_request', /limit/],
+    'limit=1&limit=1': ['invalid_request', /limit: given more than once/],
+    'phase=running': ['invalid_request', /phase: expected one of Pending, Running/],
+    'by=name': ['invalid_request', /by: expected one of ip/],
+    'by=ip&limit=1': ['invalid_request', /by=ip goes with neither/],
+    'by=ip&ip=10.0.0.1': ['invalid_request', /by=ip goes with neither/],
+    'namespace=': ['invalid_request', /namespace/],
+    'watch=1': ['invalid_request', /unknown parameter "watch"/],
+    'ip=10.0.0.0/8': ['invalid_ip', /ip/],
+    'label_selector=a%3Db%2C%2C': ['invalid_selector', /label_selector, column 5: found ","/],
+    'label_selector=a%00': ['invalid_selector', /column 1/],
+  };
+  for (const [query, [code, message]] of Object.entries(wrong)) {
+    const { status, json } = await ask(port, `/pods?${query}`);
+    assert.deepEqual([status, json['code']], [400, code], query);
+    assert.match(String(json['message']), message, query);
+  }
+});
+
+test('by=ip gives one object keyed by address, of those that have an answer', async (t) => {
+  const { port } = await startService(t, {
+    pods: [
+      makePod('a', { podIps: ['10.0.0.1', 'fd00::1'] }),
+      makePod('b', { podIps: ['10.0.0.2'], deletionTimestamp: 1 }),
+      makePod('c', { podIps: ['10.0.0.2'], namespace: 'other' }),
+      makePod('d', { podIps: ['10.0.0.3'] }),
+      makePod('e', { podIps: ['10.0.0.3'] }),
+      makePod('h', { podIps: ['10.0.0.4'], hostNetwork: true }),
+      makePod('s', { podIps: ['10.0.0.5'], phase: 'Succeeded' }),
+    ],
+    limits: { scanPerTurn: 2 },
+  });
+  const { json } = await ask(port, '/pods?by=ip');
+  const pods = json['pods'] as Record<string, Json>;
+  assert.deepEqual(Object.fromEntries(Object.entries(pods).map(([ip, { name }]) => [ip, name])), {
+    '10.0.0.1': 'a',
+    'fd00::1': 'a',
+    '10.0.0.2': 'c',
+  });
+  assert.equal(json['count'], 3);
+  assert.deepEqual(pods['fd00::1'], (await ask(port, '/pod?ip=fd00::1')).json);
+  assert.deepEqual((await ask(port, '/pods?by=ip&namespace=other')).json['count'], 1);
+  assert.deepEqual((await ask(port, '/pods?by=ip&namespace=none')).json, { pods: {}, count: 0 });
+});
+
+test('by=ip names an address once, though it moves while the answer is made', async (t) => {
+  const pods = many(2000, { annotations: strings({ note: 'x'.repeat(5000) }) }).map((pod, i) => ({
+    ...pod,
+    podIps: [`10.0.${i >> 8}.${i & 255}`],
+  }));
+  const { url, add } = await startService(t, { pods });
+  const request = get(`${url}/pods?by=ip`, { agent: false });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const [first] = pods;
+  const last = pods.at(-1);
+  assert.ok(first && last);
+  // The reader has not taken all that there is, so the last pods have not been looked at yet.
+  add(changed(first, { podIps: [] }), changed(last, { podIps: ['10.0.0.0'] }));
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  assert.equal(text.split('"10.0.0.0":{').length - 1, 1);
+  assert.equal((JSON.parse(text) as Json)['count'], 1999);
+});
+
+test('a reader of by=ip that goes away gives its place back', async (t) => {
+  const { port, url } = await startService(t, {
+    pods: many(3000, { annotations: strings({ n: 'x'.repeat(5000) }), podIps: ['10.0.0.1'] }),
+    limits: { maxExports: 1 },
+  });
+  const connection = open(port);
+  connection.socket.write('GET /pods?by=ip HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(connection.socket, 'data');
+  connection.socket.destroy();
+  await connection.closed;
+  for (;;) {
+    const { status } = await fetch(`${url}/pods?by=ip&namespace=none`);
+    if (status === 200) break;
+    assert.equal(status, 503);
+  }
+});
+
+test('150,000 pods with a filter that matches nothing do not stall lookups', async (t) => {
+  const pods = many(150_000, {
+    podIps: [],
+    owner: undefined,
+    workload: undefined,
+    containers: [],
+    labels: strings({}),
+  });
+  const { port, url } = await startService(t, { pods: [...pods, makePod('zz', { podIps: ['10.0.0.1'] })] });
+  const over = new AbortController();
+  const scans = Promise.all(Array.from({ length: 8 }, () => ask(port, '/pods?node=none'))).finally(() => over.abort());
+  const waits: number[] = [];
+  while (!over.signal.aborted) {
+    const began = performance.now();
+    assert.equal((await fetch(`${url}/pod?ip=10.0.0.1`)).status, 200);
+    waits.push(performance.now() - began);
+  }
+  for (const { json } of await scans) assert.deepEqual(json, { count: 0, pods: [] });
+  waits.sort((a, b) => a - b);
+  // Eight scans of 150,000 pods in one go would be one stall of some 100 ms each; the machine may be busy.
+  assert.ok(waits.length > 20, `${waits.length} lookups meanwhile`);
+  assert.ok((waits[Math.floor(waits.length / 2)] ?? 0) < 20, `median ${waits[Math.floor(waits.length / 2)]} ms`);
+});
+
+test('scans under way are bounded', async (t) => {
+  const { port } = await startService(t, { pods: many(5000), limits: { maxScans: 2, scanPerTurn: 1 } });
+  const answers = await Promise.all(Array.from({ length: 5 }, () => ask(port, '/pods?node=none')));
+  const codes = answers.map(({ status }) => status).sort((a, b) => a - b);
+  assert.deepEqual(codes, [200, 200, 503, 503, 503]);
+  assert.equal((await ask(port, '/pods?limit=1')).status, 200, 'and free again');
+});

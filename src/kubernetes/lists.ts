@@ -25,6 +25,8 @@ const CATCH_UP_STEP_MS = 200;
 export interface ListsOptions<T extends ApiObject> {
   readonly slice: Slice<T>;
   readonly resyncIntervalMs: number;
+  /** Whether a watch is open: only then is a difference that a periodic list finds something that it lost. */
+  readonly isWatching: () => boolean;
   /** `rebuilt`: versions began again (rule B8), and whatever watches must begin again too. */
   readonly onCommit: (rebuilt: boolean) => void;
 }
@@ -151,7 +153,7 @@ export class Lists<T extends ApiObject> {
     const { clock, metrics, progress, setAside } = this.#slice;
     const sent = progress.sending(clock.now());
     const list = await this.#fetcher.fetch(signal);
-    if (cause === 'periodic' && progress.resumeFrom !== undefined) await this.#letTheWatchCatchUp(list, signal);
+    if (cause === 'periodic' && this.#options.isWatching()) await this.#letTheWatchCatchUp(list, signal);
     signal.throwIfAborted();
     const verdict = progress.judge(list.version, sent, clock.now());
     if (verdict === 'older') {
@@ -211,7 +213,7 @@ export class Lists<T extends ApiObject> {
       progress.rebuilt(sent, version);
     } else {
       progress.listed(sent, version);
-      if (cause === 'periodic') this.#countDrift(changes);
+      if (cause === 'periodic' && this.#options.isWatching()) this.#countDrift(changes);
       log.info(fields, 'listed');
     }
     this.#options.onCommit(rebuild);

@@ -67,6 +67,7 @@ export class Reflector<T extends ApiObject> {
     this.#lists = new Lists({
       slice,
       resyncIntervalMs: options.resyncIntervalMs,
+      isWatching: () => this.#watches.isOpen,
       onCommit: (rebuilt) => {
         if (!this.#synced) this.#reads.soon();
         this.#synced = true;

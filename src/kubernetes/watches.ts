@@ -42,6 +42,7 @@ export class Watches<T extends ApiObject> {
   readonly #spin: Backoff;
   #current: AbortController | undefined;
   #failed = false;
+  #isOpen = false;
 
   constructor(options: WatchesOptions<T>) {
     const { clock } = options.slice;
@@ -51,6 +52,11 @@ export class Watches<T extends ApiObject> {
     this.#bell = new Bell(clock);
     this.#backoff = new Backoff({ firstMs: 200, capMs: 5_000, random });
     this.#spin = new Backoff({ firstMs: 50, capMs: 5_000, random });
+  }
+
+  /** The server has accepted the current watch. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /** A list was committed. After a rebuild (B8) the running watch belongs to a history that is no more. */
@@ -74,9 +80,8 @@ export class Watches<T extends ApiObject> {
     signal.addEventListener('abort', stop);
     this.#current = current;
     const startedAt = clock.now();
-    let opened = false;
     const onOpen = (): void => {
-      opened = true;
+      this.#isOpen = true;
       works(this.#slice, 'watch');
       if (this.#failed) this.#options.onRecovered();
       this.#failed = false;
@@ -95,7 +100,7 @@ export class Watches<T extends ApiObject> {
       delay = worthwhile ? 0 : this.#spin.next();
     } catch (error) {
       if (current.signal.aborted) return;
-      const end = endOf(error, opened);
+      const end = endOf(error, this.#isOpen);
       metrics.watches_total[end]++;
       if (end === 'gone' || end === 'corrupt') {
         progress.lost();
@@ -111,6 +116,7 @@ export class Watches<T extends ApiObject> {
     } finally {
       signal.removeEventListener('abort', stop);
       this.#current = undefined;
+      this.#isOpen = false;
     }
     await clock.sleep(delay, signal);
   }

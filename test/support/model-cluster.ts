@@ -77,7 +77,14 @@ export class ModelCluster implements ListWatch<Pod> {
   streams: 'yes' | 'refused' | 'ignored' = 'yes';
   /** The next event is written, and no watch gets it. */
   loseNextEvent = false;
+  /**
+   * Between what a streamed list begins with and its end; what changes meanwhile comes before the end, as from a watch cache
+   * that has to catch up with etcd.
+   */
+  whileStreaming: (signal: AbortSignal) => Promise<void> | void = () => {};
+  onChange = (): void => {};
   #log: Entry[] = [];
+  #epoch = 0;
   readonly #watches = new Set<OpenWatch>();
 
   /** Creates or changes. */
@@ -133,10 +140,12 @@ export class ModelCluster implements ListWatch<Pod> {
   /** Etcd is restored from a snapshot; the API server that watched the former one goes with it. */
   restore(state: State): void {
     this.breakWatches();
+    this.#epoch++;
     this.version = state.version;
     this.pods = new Map(state.pods);
     this.#log = [...state.log];
     this.compacted = Math.min(this.compacted, state.version);
+    this.onChange();
   }
 
   async *watch(from: string, { signal, onOpen }: WatchOptions): AsyncIterable<Batch<Pod>> {
@@ -161,18 +170,28 @@ export class ModelCluster implements ListWatch<Pod> {
   async *stream(signal: AbortSignal): AsyncIterable<Batch<Pod>> {
     await this.#request({ verb: 'stream', from: '', signal });
     if (this.streams === 'refused') throw new ApiError(422, { reason: 'Invalid' });
+    const epoch = this.#epoch;
+    const isLie = this.listed !== undefined;
     const { version, pods } = this.#list();
     for (const pod of pods) yield [this.#event('ADDED', pod)];
     if (this.streams === 'ignored') await silence(signal);
-    yield [{ type: 'BOOKMARK', resourceVersion: String(version), initialEventsEnd: true }];
+    await this.whileStreaming(signal);
+    signal.throwIfAborted();
+    this.#mustBe(epoch);
+    const meanwhile = isLie ? [] : this.#log.filter((entry) => entry.version > version);
+    yield meanwhile.map(({ event }) => event);
+    const end = meanwhile.at(-1)?.version ?? version;
+    yield [{ type: 'BOOKMARK', resourceVersion: String(end), initialEventsEnd: true }];
     throw new Error('a list was read beyond its end');
   }
 
   async *pages(signal: AbortSignal): AsyncIterable<ListPage<Pod>> {
+    const epoch = this.#epoch;
     const { version, pods } = this.#list();
     const all = [...pods];
     for (let at = 0; at === 0 || at < all.length; at += 3) {
       await this.#request({ verb: 'pages', from: String(at), signal });
+      this.#mustBe(epoch);
       const page = all.slice(at, at + 3);
       yield {
         resourceVersion: String(version),
@@ -192,6 +211,11 @@ export class ModelCluster implements ListWatch<Pod> {
     return this.listed?.() ?? { version: this.version, pods: [...this.pods.values()] };
   }
 
+  /** What was being answered when etcd was restored is not answered. */
+  #mustBe(epoch: number): void {
+    if (this.#epoch !== epoch) throw new Error('reset');
+  }
+
   async #request(request: ModelRequest): Promise<void> {
     this.requests.push(request.from ? `${request.verb} ${request.from}` : request.verb);
     await this.intercept(request);
@@ -203,6 +227,7 @@ export class ModelCluster implements ListWatch<Pod> {
     this.#log.push({ version: this.version, event });
     if (!this.loseNextEvent) this.send(event);
     this.loseNextEvent = false;
+    this.onChange();
   }
 
   #event(type: EventType, pod: Pod): WatchEvent<Pod> {

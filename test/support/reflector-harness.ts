@@ -37,6 +37,7 @@ export function keptLog(): { log: pino.Logger; lines: LogLine[] } {
 export interface Harness {
   readonly clock: VirtualClock;
   readonly cluster: ModelCluster;
+  /** Unless another one was given. */
   readonly store: MemoryStore<Pod>;
   readonly metrics: ReflectorMetrics;
   readonly lines: LogLine[];
@@ -49,11 +50,11 @@ export interface Harness {
 /** A reflector on a model cluster, in virtual time; READY_MAX_STALENESS 90 s, RESYNC_INTERVAL 10 min. Not running yet. */
 export function harness(
   t: TestContext,
-  options: Partial<ReflectorOptions<Pod>> & { readonly clock?: VirtualClock; readonly store?: MemoryStore<Pod> } = {},
+  options: Partial<ReflectorOptions<Pod>> & { readonly clock?: VirtualClock } = {},
 ): Harness & { readonly start: () => Promise<void> } {
   const clock = options.clock ?? new VirtualClock();
   const cluster = new ModelCluster();
-  const store = options.store ?? new MemoryStore<Pod>();
+  const store = new MemoryStore<Pod>();
   const metrics = zeroMetrics();
   const { log, lines } = keptLog();
   const reflector = new Reflector<Pod>({
@@ -64,9 +65,9 @@ export function harness(
     readyMaxStalenessMs: 90_000,
     resyncIntervalMs: 600_000,
     addressesOf: (pod) => pod.podIps,
+    store,
     ...options,
     clock,
-    store,
   });
   const stopping = new AbortController();
   let running: Promise<void> | undefined;

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError } from 'fastify';
 import type { Duplex } from 'node:stream';
 import { codeOfStatus, errorBody, ERRORS } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -29,21 +29,22 @@ export function refusals(app: App, { log, metrics }: ServerOptions): void {
     sendError(reply, 'method_not_allowed', ERRORS.method_not_allowed.meaning);
   });
 
-  app.setErrorHandler((error: FastifyError | Problem, _request: FastifyRequest, reply: FastifyReply) => {
+  app.setErrorHandler((error: unknown, _request, reply) => {
     if (error instanceof Problem) {
       if (error.code === 'overloaded') metrics.counters.shed_total.all++;
       return sendError(reply, error.code, error.message);
     }
     // Only what Fastify says of a body is the caller's fault.
-    const code = String(error.code ?? '').startsWith('FST_ERR_CTP_')
-      ? codeOfStatus(error.statusCode ?? 500)
-      : undefined;
+    const code = isBodyError(error) ? codeOfStatus(error.statusCode ?? 500) : undefined;
     if (code === 'invalid_request') return sendError(reply, code, 'the body is not JSON');
     if (code !== undefined) return sendError(reply, code, ERRORS[code].meaning);
     log.error({ err: error }, 'a request failed');
     return sendError(reply, 'internal_error', ERRORS.internal_error.meaning);
   });
 }
+
+const isBodyError = (error: unknown): error is FastifyError =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('FST_ERR_CTP_');
 
 const pathOf = (url: string): string => decodeURIComponent(url.replace(/^https?:\/\/[^/?]*/i, '').split('?')[0] ?? '');
 

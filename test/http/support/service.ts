@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { TestContext } from 'node:test';
 import type { Clock, HttpSettings, Source } from '../../../src/http/context.ts';
@@ -46,6 +47,12 @@ export class FakeClock implements Clock {
   }
 }
 
+/** The machine's own. */
+export const REAL_CLOCK: Clock = {
+  now: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+};
+
 /** As fresh as the test says. */
 export class FakeSource implements Source {
   synced = true;
@@ -71,6 +78,9 @@ export interface ServiceOptions {
   readonly pods?: readonly Pod[];
   readonly feedCapacity?: number;
   readonly logLevel?: string;
+  readonly listen?: boolean;
+  /** Instead of one that stands still. */
+  readonly clock?: Clock;
 }
 
 export interface Service {
@@ -100,7 +110,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
   const server = await createServer({
     index,
     source,
-    clock,
+    clock: options.clock ?? clock,
     metrics,
     log,
     view: options.view ?? { partial: false, clusterCidrs: [] },
@@ -115,7 +125,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
     limits: options.limits ?? {},
     version: '0.0.0',
   });
-  const url = await server.listen();
+  const url = options.listen === false ? '' : await server.listen();
   t.after(async () => {
     server.app.server.closeAllConnections();
     await server.close();

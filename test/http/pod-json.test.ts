@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { FragmentCache } from '../../src/http/fragment-cache.ts';
+import { PodJson } from '../../src/http/pod-json.ts';
+import type { Pod } from '../../src/pod.ts';
+import { makePod, strings } from './support/pods.ts';
+
+const parse = (pod: Pod, partial = false): unknown => JSON.parse(new PodJson(partial).of(pod));
+
+test('F an answer holds these keys and nothing else of the pod', () => {
+  const pod = makePod('web-1', {
+    labels: strings({ app: 'web' }),
+    annotations: strings({ team: 'a' }),
+    podIps: ['10.0.0.1', 'fd00::1'],
+    hostIps: ['192.168.0.1'],
+    deletionTimestamp: 1,
+    resourceVersion: '42',
+  });
+  const hidden = {
+    ...pod,
+    spec: { secret: 'x' },
+    containers: pod.containers.map((one) => ({ ...one, env: 'secret' })),
+  };
+  assert.deepEqual(
+    parse(
+      Object.assign(hidden, {
+        owner: { ...pod.owner, secret: 'x' },
+        workload: { ...pod.workload, secret: 'x' },
+      }) as Pod,
+    ),
+    {
+      name: 'web-1',
+      namespace: 'default',
+      uid: 'uid-web-1',
+      labels: { app: 'web' },
+      annotations: { team: 'a' },
+      pod_ip: '10.0.0.1',
+      pod_ips: ['10.0.0.1', 'fd00::1'],
+      host_ip: '192.168.0.1',
+      host_ips: ['192.168.0.1'],
+      node_name: 'worker-1',
+      phase: 'Running',
+      ready: true,
+      terminating: true,
+      host_network: false,
+      service_account: 'default',
+      owner: { kind: 'ReplicaSet', name: 'web-7d9f8b6c5', uid: 'uid-rs' },
+      workload: { kind: 'Deployment', name: 'web', source: 'pod-template-hash' },
+      containers: [
+        {
+          kind: 'container',
+          name: 'web',
+          image: 'registry.example/web:1.2.3',
+          id: 'containerd://000web-1',
+          ready: true,
+          restarts: 0,
+        },
+      ],
+      qos_class: 'Burstable',
+      created_at: '2026-11-20T10:00:00Z',
+      started_at: '2026-11-20T10:00:01Z',
+      resource_version: '42',
+    },
+  );
+  assert.equal((parse(pod, true) as { view: string }).view, 'partial');
+});
+
+test('F what is not there is null', () => {
+  const json = parse(
+    makePod('p', {
+      podIps: [],
+      hostIps: [],
+      nodeName: '',
+      serviceAccount: '',
+      qosClass: '',
+      owner: undefined,
+      workload: undefined,
+      startedAt: undefined,
+      createdAt: NaN,
+      containers: [{ kind: 'init', name: 'x', image: '', id: '', ready: false, restarts: 3 }],
+    }),
+  ) as Record<string, unknown>;
+  for (const key of [
+    'pod_ip',
+    'host_ip',
+    'node_name',
+    'service_account',
+    'qos_class',
+    'owner',
+    'workload',
+    'started_at',
+    'created_at',
+  ]) {
+    assert.equal(json[key], null, key);
+  }
+  assert.deepEqual(json['containers'], [{ kind: 'init', name: 'x', image: '', id: null, ready: false, restarts: 3 }]);
+  assert.deepEqual([json['pod_ips'], json['host_ips']], [[], []]);
+});
+
+const text = fc.string({ unit: 'binary', maxLength: 12 });
+
+test('whatever stands in a pod comes out as it went in: hostile text is only text', () => {
+  const pods = fc.record({
+    name: text,
+    label: text,
+    key: text,
+    image: text,
+    id: text,
+    ips: fc.array(text, { maxLength: 3 }),
+    owner: text,
+    at: fc.integer({ min: -8_000_000_000_000, max: 8_000_000_000_000 }),
+  });
+  fc.assert(
+    fc.property(pods, ({ name, label, key, image, id, ips, owner, at }) => {
+      const kind = 'container' as const;
+      const pod = makePod(name, {
+        labels: strings({ [key]: label }),
+        podIps: ips,
+        owner: { kind: owner, name: owner, uid: owner },
+        containers: [{ kind, name: image, image, id, ready: false, restarts: 1 }],
+        createdAt: at * 1000,
+      });
+      const json = parse(pod) as Record<string, unknown>;
+      assert.equal(json['name'], name);
+      assert.deepEqual(json['labels'], JSON.parse(JSON.stringify({ [key]: label })));
+      assert.deepEqual(json['pod_ips'], ips);
+      assert.deepEqual(json['owner'], { kind: owner, name: owner, uid: owner });
+      assert.deepEqual(json['containers'], [{ kind, name: image, image, id: id || null, ready: false, restarts: 1 }]);
+      assert.equal(json['created_at'], new Date(at * 1000).toISOString().replace('.000Z', 'Z'));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a cache of fragments forgets what is not asked for, and never what is true', () => {
+  let made = 0;
+  const cache = new FragmentCache<{ n: number }>(({ n }) => `${++made && n}`.padEnd(100, '.'), 10_000);
+  const objects = Array.from({ length: 1000 }, (_, n) => ({ n }));
+  const often = { n: -1 };
+  for (let round = 0; round < 2; round++) {
+    for (const object of objects) {
+      assert.equal(cache.of(object), String(object.n).padEnd(100, '.'));
+      assert.equal(cache.of(often), '-1'.padEnd(100, '.'));
+    }
+  }
+  // What is asked for all the time is made once; the others are forgotten before they come again.
+  assert.equal(made, 2001);
+});

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { COUNTERS, createMetrics, GAUGES } from '../src/metrics.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../docs/metrics.md'), 'utf8');
+
+test('the document and the code list the same metrics', () => {
+  const rows = page
+    .split('\n')
+    .filter((line) => line.startsWith('| `podwhois_'))
+    .map((line) =>
+      line
+        .slice(2, -2)
+        .split(' | ')
+        .map((cell) => cell.replaceAll('`', '').trim()),
+    );
+  assert.deepEqual(rows, [
+    ...Object.entries(GAUGES).map(([name, help]) => [`podwhois_${name}`, 'gauge', '', help]),
+    ...Object.entries(COUNTERS).map(([name, { help, label, values }]) => [
+      `podwhois_${name}`,
+      'counter',
+      label === undefined ? '' : `${label}: ${values.join(', ')}`,
+      help,
+    ]),
+  ]);
+});
+
+test('every counter is there from the start, with all its labels, and counts', async () => {
+  const metrics = createMetrics();
+  for (const [name, { label, values }] of Object.entries(COUNTERS)) {
+    for (const value of values) {
+      const line = `podwhois_${name}${label === undefined ? '' : `{${label}="${value}"}`}`;
+      assert.ok((await metrics.text()).includes(`\n${line} 0\n`), line);
+      (metrics.counters[name as keyof typeof COUNTERS] as Record<string, number>)[value]! += 3;
+      assert.ok((await metrics.text()).includes(`\n${line} 3\n`), line);
+      assert.ok((await metrics.text()).includes(`\n${line} 3\n`), 'a scrape does not count');
+    }
+  }
+});
+
+test('gauges are read at the scrape, each from whoever knows it', async () => {
+  const metrics = createMetrics();
+  let pods = 1;
+  metrics.observe(() => ({ pods, age_seconds: Infinity }));
+  metrics.observe(() => ({ waiters: 7 }));
+  assert.match(await metrics.text(), /^podwhois_pods 1$[^]*^podwhois_age_seconds \+Inf$[^]*^podwhois_waiters 7$/m);
+  pods = 2;
+  assert.match(await metrics.text(), /^podwhois_pods 2$/m);
+  assert.doesNotMatch(await metrics.text(), /^podwhois_stream_clients \d/m);
+  assert.match(metrics.contentType, /^text\/plain; version=0\.0\.4/);
+});
+
+test('the process tells of itself, and two services do not share their numbers', async () => {
+  const [one, two] = [createMetrics(), createMetrics()];
+  one.counters.lookups_total.found++;
+  assert.match(await one.text(), /^process_cpu_seconds_total [\d.]+$/m);
+  assert.match(await one.text(), /^nodejs_eventloop_lag_seconds /m);
+  assert.match(await two.text(), /^podwhois_lookups_total\{outcome="found"\} 0$/m);
+});

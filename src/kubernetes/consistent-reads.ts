@@ -1,7 +1,6 @@
 import { retryAfterOf } from './api-error.ts';
 import { Backoff } from './backoff.ts';
 import { Bell } from './bell.ts';
-import { CONFIRM_AFTER_MS } from './progress.ts';
 import { complain, works } from './slice.ts';
 import type { ApiObject } from './api-object.ts';
 import type { ListCause } from './reflector-metrics.ts';
@@ -47,13 +46,13 @@ export class ConsistentReads<T extends ApiObject> {
       if (signal.aborted) return;
       const sentAt = clock.now();
       try {
-        delay = await this.#read(signal);
+        await this.#read(signal);
         mayHurry = true;
         if (this.#failed) this.#options.onRecovered();
         this.#failed = false;
         this.#backoff.reset();
         works(this.#options.slice, 'read');
-        delay -= clock.now() - sentAt;
+        delay = this.#options.everyMs - (clock.now() - sentAt);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.slice.metrics.consistent_reads_total.error++;
@@ -66,22 +65,17 @@ export class ConsistentReads<T extends ApiObject> {
     }
   }
 
-  /** Returns when, from its sending, the next one is due. */
-  async #read(signal: AbortSignal): Promise<number> {
-    const { slice, everyMs, requestList } = this.#options;
+  async #read(signal: AbortSignal): Promise<void> {
+    const { slice, requestList } = this.#options;
     const { clock, listWatch, metrics, progress } = slice;
     const sent = progress.sending(clock.now());
     const version = await listWatch.read(signal);
-    const verdict = progress.judge(version, sent, clock.now());
-    if (verdict === 'ok') {
+    if (progress.judge(version, sent, clock.now()) === 'ok') {
       metrics.consistent_reads_total.ok++;
-      progress.read(sent, version);
-      return everyMs;
+      return progress.read(sent, version);
     }
     metrics.consistent_reads_total.backwards++;
     slice.log.warn({ version, seen: sent.newestSeen }, 'a consistent read is older than what was seen before');
-    if (verdict === 'older') return clock.now() - sent.at + CONFIRM_AFTER_MS;
     requestList('backwards');
-    return everyMs;
   }
 }

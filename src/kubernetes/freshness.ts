@@ -53,7 +53,7 @@ export class Freshness {
     this.listed(sentAt, version);
   }
 
-  /** Rule B9: the API server contradicts what is served. Nothing is proof until a list has settled it. */
+  /** Rules B8 and B9: the API server contradicts what is served. Nothing is proof until a list has settled it. */
   withhold(): void {
     this.#withheld = true;
     this.#pending.length = 0;

@@ -54,7 +54,7 @@ export class Lists<T extends ApiObject> {
   readonly #pacing: Backoff;
   #pacedAt = -Infinity;
   #wanted: ListCause | undefined = 'start';
-  #round: AbortController | undefined;
+  #round: { readonly cause: ListCause; readonly stop: AbortController } | undefined;
   #mayRetrySoon = false;
   #size = 0;
   #suspect: { readonly replacement: Replacement<T>; readonly at: number } | undefined;
@@ -71,19 +71,30 @@ export class Lists<T extends ApiObject> {
   }
 
   /**
-   * Asks for a list that is sent after this call. Only for a 410 a list that is already under way will do: the watch starts from where that
-   * one ends, and if that is too old as well it asks again.
+   * Asks for a list that is sent after this call, in the place of one that is under way: but not of one that was asked for by
+   * the same cause, else a slow one would never end. For a 410 any list under way will do: the watch starts from where it
+   * ends, and if that is too old as well it asks again.
    */
   request(cause: ListCause): void {
-    if (cause === 'gone' && this.#round) return;
+    if (this.#round && (cause === 'gone' || cause === this.#round.cause)) return;
+    this.requestAnother(cause);
+    this.#round?.stop.abort();
+  }
+
+  /** Asks for a list that is sent after this call, and after the one under way. */
+  requestAnother(cause: ListCause): void {
     this.#wanted = cause;
-    this.#round?.abort();
     this.#bell.ring();
   }
 
   /** The API server answers again: a list that waits for nothing but its back-off need not. */
   retrySoon(): void {
     if (this.#mayRetrySoon) this.#retryBell.ring();
+  }
+
+  /** Whether a list was asked for a short time ago, so that the next one will have to wait. */
+  get isPaced(): boolean {
+    return this.#slice.clock.now() - this.#pacedAt < PACED_WITHIN_MS;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -105,11 +116,12 @@ export class Lists<T extends ApiObject> {
 
   #pause(cause: ListCause): number {
     if (cause === 'start' || cause === 'periodic') return 0;
+    // The list is the second answer of rule B8: if it is older too it makes the rebuild, else it repairs what a restored etcd left.
+    if (cause === 'backwards') return CONFIRM_AFTER_MS;
     const { clock } = this.#slice;
-    const now = clock.now();
     const jitter = cause === 'gone' && this.#size > LARGE ? clock.random() * LARGE_JITTER_MS : 0;
-    const again = now - this.#pacedAt < PACED_WITHIN_MS;
-    this.#pacedAt = now;
+    const again = this.isPaced;
+    this.#pacedAt = clock.now();
     if (again) return this.#pacing.next() + jitter;
     this.#pacing.reset();
     return jitter;
@@ -125,7 +137,7 @@ export class Lists<T extends ApiObject> {
       const round = new AbortController();
       const stop = (): void => round.abort(signal.reason);
       signal.addEventListener('abort', stop);
-      this.#round = round;
+      this.#round = { cause, stop: round };
       try {
         const outcome = await this.#attempt(cause, round.signal);
         this.#round = undefined;
@@ -221,7 +233,7 @@ export class Lists<T extends ApiObject> {
 
   #refuse(message: string, fields: object): void {
     const { complaints, what } = this.#slice;
-    complaints.warn(message, `${message}: ${what}`, { what, ...fields });
+    complaints.warn(message, `${message}: ${what}`, fields);
   }
 
   #countDrift(changes: { readonly added: number; readonly modified: number; readonly deleted: number }): void {

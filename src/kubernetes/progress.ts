@@ -84,6 +84,8 @@ export class Progress {
   /**
    * Rules B1 and B8, of a consistent answer: no older than what had been seen when it was *sent* (what the watch has seen
    * since is no reproach), else `older`; and `backwards` for one sent a second after the first of them, and older still.
+   * After an older one nothing is proof until a list has been committed, even if the next one is not older: an API server that
+   * starts on a restored etcd writes, and may have come past the versions of the former history a second later.
    */
   judge(version: ResourceVersion, sent: Sent, now: number): Verdict {
     if (compareResourceVersions(version, sent.newestSeen) >= 0) {
@@ -92,6 +94,7 @@ export class Progress {
       return 'ok';
     }
     this.#olderSince ??= now;
+    this.#freshness.withhold();
     return sent.at - this.#olderSince >= CONFIRM_AFTER_MS ? 'backwards' : 'older';
   }
 

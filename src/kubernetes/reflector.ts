@@ -37,7 +37,7 @@ export interface ReflectorOptions<T extends ApiObject> {
  *     watches  wait for a list ─► watch from `resumeFrom` ─► closed cleanly: at once again (B3)
  *                    ▲                                    ├► error, silence: back off, again from where it was; then a read (B8)
  *                    └─────────── 410, corrupt: ask for a list ◄┘ (B4, B6)
- *     reads    every third of READY_MAX_STALENESS and after a failed watch ─► older twice (B8): ask for a list
+ *     reads    every third of READY_MAX_STALENESS and after a failed watch ─► older than what was seen (B8): ask for a list
  *
  * Why no interleaving of a list with a watch is wrong: see `Progress`' invariant and `SliceStore`'s promise that a list at version
  * L supersedes every event up to L.
@@ -78,6 +78,8 @@ export class Reflector<T extends ApiObject> {
       slice,
       watchMs: third,
       requestList: (cause) => this.#lists.request(cause),
+      requestAnotherList: (cause) => this.#lists.requestAnother(cause),
+      isPaced: () => this.#lists.isPaced,
       onRecovered: () => this.#reads.soon(),
     });
     this.#reads = new ConsistentReads({

@@ -46,7 +46,7 @@ export function complain<T extends ApiObject>(
   const sentence = isForbidden(error)
     ? `not allowed to ${verb} ${slice.what}: the verb "${verb}" must be granted (${reason})`
     : `${message}, ${slice.what}: ${reason}`;
-  slice.complaints.warn(message, sentence, { verb, what: slice.what, reason, retryInMs: Math.round(retryInMs) });
+  slice.complaints.warn(message, sentence, { verb, reason, retryInMs: Math.round(retryInMs) });
 }
 
 export function works<T extends ApiObject>(slice: Slice<T>, doing: keyof typeof MESSAGES): void {

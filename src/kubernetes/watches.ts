@@ -16,6 +16,9 @@ export interface WatchesOptions<T extends ApiObject> {
   /** Rule B2: a third of READY_MAX_STALENESS. */
   readonly watchMs: number;
   readonly requestList: (cause: ListCause) => void;
+  readonly requestAnotherList: (cause: ListCause) => void;
+  /** Whether such a request would have to wait. */
+  readonly isPaced: () => boolean;
   /** A watch was accepted after one that failed: rule B8 wants a consistent read. */
   readonly onRecovered: () => void;
 }
@@ -164,12 +167,19 @@ export class Watches<T extends ApiObject> {
     }
   }
 
-  /** Rule B6: what is known to be so costs no list, but for finding out that it is gone. */
+  /**
+   * Rule B6. The first one closes the watch. What is known to be so costs no list, but for finding out that it is gone. And
+   * while lists back off, because there was one a short time ago, the rest goes on being served and watched: each new one is set
+   * aside at once, and nothing is proof of freshness until a list has spoken.
+   */
   #unreadable(object: Unreadable, eventType: string, cause: ListCause): Error | undefined {
-    const { setAside, store } = this.#slice;
-    if (!setAside.isKnown(object)) return new Corrupt(cause, `an object cannot be read: ${object.reason}`);
+    const { progress, setAside, store } = this.#slice;
+    const { requestAnotherList, isPaced } = this.#options;
+    const known = setAside.isKnown(object);
+    if (!known && !isPaced()) return new Corrupt(cause, `an object cannot be read: ${object.reason}`);
+    if (!known) progress.withhold();
+    if (!known || eventType === 'DELETED') requestAnotherList(cause);
     store.setAside(object);
-    if (eventType === 'DELETED') this.#options.requestList(cause);
     return undefined;
   }
 }

@@ -23,6 +23,11 @@ export class OrderedPods {
     return this.#size;
   }
 
+  /** How many arrays there are. */
+  get arrays(): number {
+    return this.#chunks.length;
+  }
+
   find(key: NameKey): Pod | undefined {
     const chunk = this.#chunks[this.#chunkFor(key)];
     return chunk?.[search(chunk, key)];
@@ -65,13 +70,18 @@ export class OrderedPods {
     chunk.splice(found, 1);
     this.#size--;
     this.#changes++;
-    // Two neighbours that fill less than half an array together become one, so that survivors of deletions do not each keep one.
-    const next = this.#chunks[at + 1];
     if (chunk.length === 0) this.#chunks.splice(at, 1);
-    else if (next && chunk.length + next.length <= MAX_CHUNK >> 1) {
-      chunk.push(...next);
-      this.#chunks.splice(at + 1, 1);
-    }
+    this.#merge(at);
+    this.#merge(at - 1);
+  }
+
+  /** Two neighbours that fill less than half an array together become one, so that survivors of deletions do not each keep one. */
+  #merge(at: number): void {
+    const chunk = this.#chunks[at];
+    const next = this.#chunks[at + 1];
+    if (chunk === undefined || next === undefined || chunk.length + next.length > MAX_CHUNK >> 1) return;
+    chunk.push(...next);
+    this.#chunks.splice(at + 1, 1);
   }
 
   /** Calls with every pod of a namespace, or with every pod. Nothing may be changed meanwhile. */

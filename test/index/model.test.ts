@@ -9,8 +9,9 @@ const setting = record({
   namespaces: constantFrom([], ['constructor', 'b']),
   feedCapacity: constantFrom(1, 4, 1000),
   containers: boolean(),
+  synced: constantFrom(undefined, 0, 3, 9),
 });
-const steps = array(nat(0xffff_ffff), { maxLength: 60, size: 'max' });
+const steps = array(nat(0xffff_ffff), { maxLength: 100, size: 'max' });
 
 test('G duplicates, reordering, replay, lost events, relists: whatever happens, the index says what a naive oracle says', () => {
   assert(

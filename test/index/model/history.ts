@@ -14,6 +14,8 @@ export interface Setting {
   readonly feedCapacity: number;
   /** Container ids are asked for from the beginning. */
   readonly containers: boolean;
+  /** Before the first step there are so many pods, and every slice has been listed; undefined: nothing is there yet. */
+  readonly synced: number | undefined;
 }
 
 /**
@@ -27,7 +29,7 @@ export class History {
   readonly #follower: Follower;
   readonly #uids = new Set<string>();
 
-  constructor({ namespaces, feedCapacity, containers }: Setting) {
+  constructor({ namespaces, feedCapacity, containers, synced }: Setting) {
     this.#index = new PodIndex({ namespaces, feedCapacity });
     this.#follower = new Follower(this.#index);
     if (containers) this.#index.byContainerId('none');
@@ -40,6 +42,9 @@ export class History {
       seen: undefined,
       lists: [],
     }));
+    if (synced === undefined) return;
+    for (let n = 0; n < synced; n++) this.#truth.create(n, n >> 1, n * 13);
+    for (const of of this.#slices) this.#listNow(of, false);
   }
 
   step(number: number): void {

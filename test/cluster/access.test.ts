@@ -133,6 +133,19 @@ describe(
       }
     });
 
+    test('C1 while no pod changes and other objects do, it stays ready: bookmarks carry the versions of its reads', async () => {
+      const podwhois = await PodwhoisProcess.start({ ...SETTINGS, KUBECONFIG: plane.kubeconfig });
+      started.push(podwhois);
+      await podwhois.untilReady();
+      let oldest = 0;
+      const end = performance.now() + 25_000;
+      while (performance.now() < end) {
+        oldest = Math.max(oldest, (await podwhois.whoHas(IP)).age);
+        await sleep(250);
+      }
+      assert.ok(oldest > 1 && oldest < 15, `at the oldest ${oldest} s`);
+    });
+
     test('401, rotated token: not ready while the file holds a dead one, back with the next', async () => {
       await account('late');
       await grant('late', ['list', 'watch']);

@@ -5,6 +5,7 @@ import { CLUSTER, realServer } from '../support/real-servers.ts';
 import { until } from '../support/until.ts';
 import { Churn } from './churn.ts';
 import { Stage } from './stage.ts';
+import type { Child } from '../support/child-process.ts';
 
 const READY_MAX_STALENESS_MS = 15_000; // the least that does not flap on a quiet cluster (C3)
 const SERVE_MAX_STALENESS_MS = 20_000;
@@ -69,17 +70,13 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
   });
 
   test('the API server is frozen and thawed', async () => {
-    stage.plane.apiServer.signal('SIGSTOP');
-    await goesStale();
-    stage.plane.apiServer.signal('SIGCONT');
+    await whileFrozen(stage.plane.apiServer, goesStale);
     await fresh(RETURN_MS + 5_000); // a watch reconnect may stand in its longest back-off of 5 s (B5)
     await stage.questioner.judge();
   });
 
   test('API server cut off from etcd: bookmarks and cached lists go on, the age grows', async () => {
-    stage.plane.etcd.signal('SIGSTOP');
-    await goesStale();
-    stage.plane.etcd.signal('SIGCONT');
+    await whileFrozen(stage.plane.etcd, goesStale);
     await stage.plane.apiServerReady();
     await fresh(RETURN_MS + 5_000);
     await stage.questioner.judge();
@@ -89,14 +86,14 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
     const { plane, podwhois, observer, questioner } = stage;
     const thawed = Promise.withResolvers<void>();
     questioner.pauseWhile(thawed.promise);
-    podwhois.child.signal('SIGSTOP');
-    await plane.apiServer.stop('SIGKILL');
-    await plane.startApiServer();
-    await observer.catchUp();
-    await sleep(2_000); // of churn
-    await observer.catchUp();
-    await plane.compact();
-    podwhois.child.signal('SIGCONT');
+    await whileFrozen(podwhois.child, async () => {
+      await plane.apiServer.stop('SIGKILL');
+      await plane.startApiServer();
+      await observer.catchUp();
+      await sleep(2_000); // of churn
+      await observer.catchUp();
+      await plane.compact();
+    });
     thawed.resolve();
     await fresh();
     await questioner.judge();
@@ -134,3 +131,12 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
     await stage.questioner.judge();
   });
 });
+
+async function whileFrozen(child: Child, act: () => Promise<void>): Promise<void> {
+  child.signal('SIGSTOP');
+  try {
+    await act();
+  } finally {
+    child.signal('SIGCONT');
+  }
+}

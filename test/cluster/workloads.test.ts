@@ -169,6 +169,14 @@ describe('workloads on a real control plane', { ...realServer(...CLUSTER), timeo
     await stage.assertAtRest();
   });
 
+  test('nothing was lost on the way: the periodic lists had nothing to repair', async () => {
+    const metrics = String((await stage.podwhois.get('/metrics')).body['text']);
+    assert.match(metrics, /^podwhois_relists_total\{cause="periodic"\} [1-9]/m);
+    const repaired = metrics.split('\n').filter((line) => /^podwhois_(drift|unreadable|backwards)_total/.test(line));
+    assert.equal(repaired.length, 5);
+    for (const line of repaired) assert.match(line, / 0$/);
+  });
+
   test('a reader of the stream, cut off and back again, ends with the same pods', async () => {
     let truth: ReadonlyMap<string, string> = new Map();
     const toldEverything = async (): Promise<boolean> => {

@@ -10,13 +10,12 @@ import type { NameKey } from './ordered-pods.ts';
  * Bounded. What is dropped, the oldest first, leaves behind the version below which an unknown pod is not believed.
  */
 export class Deletions {
-  readonly #capacity: number;
-  readonly #uids = new Map<string, ResourceVersion>();
-  readonly #names = new Map<string, ResourceVersion>();
-  #dropped: ResourceVersion | undefined;
+  readonly #uids: Versions;
+  readonly #names: Versions;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.#uids = new Versions(capacity);
+    this.#names = new Versions(capacity);
   }
 
   get size(): number {
@@ -25,22 +24,23 @@ export class Deletions {
 
   /** Up to this version deletions may have been dropped. */
   get dropped(): ResourceVersion | undefined {
-    return this.#dropped;
+    return newer(this.#uids.dropped, this.#names.dropped);
   }
 
   rememberUid(uid: string, version: ResourceVersion): void {
-    this.#remember(this.#uids, uid, version);
+    this.#uids.raise(uid, version);
   }
 
   rememberName(key: NameKey, version: ResourceVersion): void {
-    this.#remember(this.#names, nameText(key), version);
+    this.#names.raise(nameText(key), version);
   }
 
-  /** Whether what has this uid and name at this version is known to be gone since. */
+  /** Whether what has this uid at this version is known to be gone since. */
   coverUid(uid: string, version: ResourceVersion): boolean {
     return isAtLeast(this.#uids.get(uid), version);
   }
 
+  /** Whether what has this name at this version is known to be gone since. */
   coverName(key: NameKey, version: ResourceVersion): boolean {
     return this.#names.size > 0 && isAtLeast(this.#names.get(nameText(key)), version);
   }
@@ -53,27 +53,59 @@ export class Deletions {
 
   /** A list at this version has been committed: whatever is not newer is the list's to say. */
   forgetUpTo(version: ResourceVersion): void {
-    for (const map of [this.#uids, this.#names]) {
-      for (const [key, gone] of map) if (compareResourceVersions(gone, version) <= 0) map.delete(key);
-    }
-    if (isAtLeast(version, this.#dropped ?? version)) this.#dropped = undefined;
+    this.#uids.forgetUpTo(version);
+    this.#names.forgetUpTo(version);
   }
 
   forgetAll(): void {
-    this.#uids.clear();
-    this.#names.clear();
-    this.#dropped = undefined;
+    this.#uids.forgetAll();
+    this.#names.forgetAll();
+  }
+}
+
+/** The highest version that was said of each key, for at most so many keys. */
+class Versions {
+  readonly #capacity: number;
+  readonly #versions = new Map<string, ResourceVersion>();
+  dropped: ResourceVersion | undefined;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
   }
 
-  #remember(map: Map<string, ResourceVersion>, key: string, version: ResourceVersion): void {
-    if (isAtLeast(map.get(key), version)) return;
-    map.set(key, version);
-    if (map.size <= this.#capacity) return;
-    for (const [oldest, gone] of map) {
-      if (!isAtLeast(this.#dropped, gone)) this.#dropped = gone;
-      map.delete(oldest);
-      return;
+  get size(): number {
+    return this.#versions.size;
+  }
+
+  get(key: string): ResourceVersion | undefined {
+    return this.#versions.get(key);
+  }
+
+  delete(key: string): void {
+    this.#versions.delete(key);
+  }
+
+  raise(key: string, version: ResourceVersion): void {
+    const known = this.#versions.get(key);
+    if (isAtLeast(known, version)) return;
+    this.#versions.set(key, version);
+    if (this.#versions.size <= this.#capacity) return;
+    // A tenth at once: each time, what comes first in a Map is found only by passing the holes of what was deleted before.
+    for (const [oldest, gone] of this.#versions) {
+      if (this.#versions.size <= 0.9 * this.#capacity) return;
+      this.dropped = newer(this.dropped, gone);
+      this.#versions.delete(oldest);
     }
+  }
+
+  forgetUpTo(version: ResourceVersion): void {
+    for (const [key, gone] of this.#versions) if (isAtLeast(version, gone)) this.#versions.delete(key);
+    if (this.dropped !== undefined && isAtLeast(version, this.dropped)) this.dropped = undefined;
+  }
+
+  forgetAll(): void {
+    this.#versions.clear();
+    this.dropped = undefined;
   }
 }
 
@@ -85,4 +117,9 @@ export function isAtLeast(version: ResourceVersion | undefined, other: ResourceV
 /** A slash is in no namespace. */
 export function nameText(key: NameKey): string {
   return `${key.namespace}/${key.name}`;
+}
+
+/** The newer of two versions, of which either may not be there. */
+export function newer(a: ResourceVersion | undefined, b: ResourceVersion | undefined): ResourceVersion | undefined {
+  return b === undefined || isAtLeast(a, b) ? a : b;
 }

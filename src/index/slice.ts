@@ -1,7 +1,7 @@
 import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
 import { compareResourceVersions } from '../resource-version.ts';
 import type { Change, ChangeRing } from './change-feed.ts';
-import { Deletions, isAtLeast } from './deletions.ts';
+import { Deletions, isAtLeast, newer } from './deletions.ts';
 import type { LiveSet } from './live-set.ts';
 import { compareNames } from './ordered-pods.ts';
 import { PodReplacement } from './replacement.ts';
@@ -44,6 +44,8 @@ export class Slice {
    * event or another list ends it, and it goes on aside like any other.
    */
   #preview: PodReplacement | undefined;
+  /** How many pods of the preview stand there: all, unless it holds what cannot be true together. */
+  #shown = 0;
 
   constructor(shared: Shared, options: { readonly namespace: string | undefined; readonly deletions: number }) {
     this.#shared = shared;
@@ -63,7 +65,8 @@ export class Slice {
     if (isAtLeast(this.#floor, version)) return;
     const stored = this.#shared.live.byUid(pod.uid);
     if (isAtLeast(stored ? stored.resourceVersion : this.#deletions.dropped, version)) return;
-    if (this.#isDeleted(pod) || !this.#place(pod, stored)) return;
+    if (this.#isDeleted(pod)) return this.#buryFormer(pod);
+    if (!this.#place(pod, stored)) return;
     for (const one of this.#shared.unreadable.about(pod)) {
       if (!isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
     }
@@ -95,7 +98,10 @@ export class Slice {
   beginReplace(): PodReplacement {
     const replacement = new PodReplacement(this, this.#serial);
     this.#endPreview();
-    if (this.#floor === undefined && this.#newest === undefined) this.#preview = replacement;
+    if (this.#floor === undefined && this.#newest === undefined) {
+      this.#preview = replacement;
+      this.#shown = 0;
+    }
     return replacement;
   }
 
@@ -109,16 +115,15 @@ export class Slice {
     const stored = live.byUid(pod.uid);
     if (replacement !== this.#preview) return stored && samePod(stored, pod) ? stored : pod;
     // Whatever does not fit here, garbage as it is, is left to the commit.
-    if (known === undefined && stored === undefined) live.add(pod);
-    else if (known !== undefined && known === stored) {
-      live.delete(known);
-      live.add(pod);
-    }
+    if (known !== undefined) this.unlist(replacement, known);
+    if ((stored === undefined || stored === known) && live.add(pod) === undefined) this.#shown++;
     return pod;
   }
 
   unlist(replacement: PodReplacement, known: Pod): void {
-    if (replacement === this.#preview && this.#shared.live.byUid(known.uid) === known) this.#shared.live.delete(known);
+    if (replacement !== this.#preview || this.#shared.live.byUid(known.uid) !== known) return;
+    this.#shared.live.delete(known);
+    this.#shown--;
   }
 
   shrinkage(replacement: PodReplacement, version: ResourceVersion): { readonly total: number; readonly lost: number } {
@@ -138,44 +143,56 @@ export class Slice {
     const done = { added: 0, modified: 0, deleted: 0 };
     const isFirst = this.#floor === undefined;
     const isPreview = replacement === this.#preview;
-    if (isPreview) this.#preview = undefined;
-    else this.#endPreview();
+    if (isPreview) {
+      this.#preview = undefined;
+      done.added = this.#shown;
+    } else this.#endPreview();
     if (forget) {
       this.#deletions.forgetAll();
       this.#newest = undefined;
     } else if (this.#isSuperseded(version)) return done;
     this.#deletions.forgetUpTo(version);
 
-    const gone: Pod[] = [];
-    const news: Pod[] = [];
-    let met = 0;
-    live.each(this.#namespace, (stored) => {
-      const listed = replacement.get(stored.uid);
-      if (listed !== undefined) met++;
-      if (listed === stored) return;
-      if (!forget && isNewer(stored.resourceVersion, version)) return;
-      if (listed === undefined) {
-        if (forget || this.#isGone(stored, replacement, version)) gone.push(stored);
-      } else if (!samePod(listed, stored)) news.push(listed);
-    });
-    if (isPreview) done.added += met;
-    if (met < replacement.size) {
-      for (const pod of replacement.pods()) {
-        const stored = live.byUid(pod.uid);
-        if (stored !== undefined && this.#covers(stored)) continue;
-        if (!this.#isDeleted(pod)) news.push(pod);
-      }
+    // Of a preview all pods stand there, unless it was garbage, and nothing else does.
+    if (!isPreview || this.#shown < replacement.size) {
+      const { gone, news } = this.#differences(replacement, version, forget);
+      const count = (type: Change['type']): void => void done[type]++;
+      for (const stored of gone) this.#drop(stored, count);
+      for (const pod of news) this.#place(pod, live.byUid(pod.uid), count);
     }
-    const count = (type: Change['type']): void => void done[type]++;
-    for (const stored of gone) this.#drop(stored, count);
-    for (const pod of news) this.#place(pod, live.byUid(pod.uid), count);
-
     this.#commitUnreadable(replacement, version, forget);
     this.#floor = version;
     this.#newest = newer(this.#newest, version);
     // A first sync makes no changes: who reads from now on begins with a snapshot.
     if (isFirst) changes.restart();
     return done;
+  }
+
+  /** The records that a list takes away, and the pods it brings or brings anew. */
+  #differences(
+    replacement: PodReplacement,
+    version: ResourceVersion,
+    forget: boolean,
+  ): { readonly gone: readonly Pod[]; readonly news: readonly Pod[] } {
+    const { live } = this.#shared;
+    const gone: Pod[] = [];
+    const news: Pod[] = [];
+    let met = 0;
+    live.each(this.#namespace, (stored) => {
+      const listed = replacement.get(stored.uid);
+      if (listed !== undefined) met++;
+      if (listed === stored || (!forget && isNewer(stored.resourceVersion, version))) return;
+      if (listed === undefined) {
+        if (forget || this.#isGone(stored, replacement, version)) gone.push(stored);
+      } else if (!samePod(listed, stored)) news.push(listed);
+    });
+    if (met === replacement.size) return { gone, news };
+    for (const pod of replacement.pods()) {
+      const stored = live.byUid(pod.uid);
+      const isMet = stored !== undefined && this.#covers(stored);
+      if (!isMet && !this.#isDeleted(pod)) news.push(pod);
+    }
+    return { gone, news };
   }
 
   /** An older list would bring back what was deleted since, for that is not remembered any more. */
@@ -255,6 +272,15 @@ export class Slice {
     return true;
   }
 
+  /** A pod that has gone since still tells whose its name was then: not that of one who is older (rule A3). */
+  #buryFormer(pod: Pod): void {
+    const former = this.#shared.live.byName(pod);
+    this.#deletions.rememberName(pod, pod.resourceVersion);
+    if (former === undefined || !isNewer(pod.resourceVersion, former.resourceVersion)) return;
+    this.#drop(former);
+    this.#deletions.rememberUid(former.uid, pod.resourceVersion);
+  }
+
   #drop(stored: Pod, count?: (type: Change['type']) => void): void {
     this.#shared.live.delete(stored);
     this.#shared.changes.push('deleted', stored, stored);
@@ -280,8 +306,4 @@ export class Slice {
 
 function isNewer(version: ResourceVersion, other: ResourceVersion): boolean {
   return compareResourceVersions(version, other) > 0;
-}
-
-function newer(a: ResourceVersion | undefined, b: ResourceVersion | undefined): ResourceVersion | undefined {
-  return b === undefined || isAtLeast(a, b) ? a : b;
 }

@@ -112,6 +112,11 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['A2+@9(Y) A1-@12', 'Y: A2'],
   ['A1+@5(X) A2+@9(Y) A1-@8 A3+@12(X) A2-@10', 'X: A3, Y: no-pod'],
   ['A1+(X) A2+(Y) A1-() B+(X)', 'X: B, Y: A2'],
+  ['A1+@5(X) A2-@9 A2+@8(Y)', 'X: no-pod, Y: no-pod'],
+  ['A1+@5(X) A2-@9 A2+@8(Y) A1~@7', 'X: no-pod, Y: no-pod'],
+  ['A2-@9 A2+@8(Y) A1+@5(X)', 'X: no-pod, Y: no-pod'],
+  ['A2-@9 A2+@8(Y) A3+@12(X) A1+@5(Y)', 'X: A3, Y: no-pod'],
+  ['A3+@12(X) A2-@9 A2+@8(Y)', 'X: A3, Y: no-pod'],
   // Old news, twice told news, and news the wrong way round.
   ['A+@5(X) A~@7(Y) A~@6(X)', 'X: no-pod, Y: A'],
   ['A~@7(Y) A+@5(X)', 'X: no-pod, Y: A'],

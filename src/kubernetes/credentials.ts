@@ -75,10 +75,7 @@ export async function findAccess(settings: CredentialSettings, around: Surroundi
       return config;
     } catch (error) {
       if (error instanceof AccessError) throw error;
-      // Parse errors quote what they could not parse, which may be a token.
-      const reason =
-        error instanceof Error && /no such file|ENOENT|EACCES|not a kubeconfig|missing/.test(error.message);
-      throw new AccessError(place.setting, `cannot be used${reason ? `: ${error.message}` : ': it is not valid'}`);
+      throw new AccessError(place.setting, `cannot be used: ${whyUnusable(error)}`);
     }
   };
   const config = load();
@@ -180,6 +177,14 @@ function headersOf(options: { readonly headers?: unknown; readonly auth?: unknow
     if (typeof value === 'string') headers[name.toLowerCase()] = value.trim(); // a token file may end in a newline
   }
   return headers;
+}
+
+/** Parse errors quote what they could not parse, which may be a token: only what is known to be harmless is repeated. */
+function whyUnusable(error: unknown): string {
+  const { code, path } = error as { code?: unknown; path?: unknown };
+  if (typeof code === 'string' && typeof path === 'string') return `${code} ${path}`;
+  const message = error instanceof Error ? error.message : '';
+  return /^(no such file|it is not a kubeconfig|[\w[\].]+ is missing)$/.test(message) ? message : 'it is not valid';
 }
 
 /** What a plugin printed may hold a token: only the system's own words leave. */

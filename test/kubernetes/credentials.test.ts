@@ -14,7 +14,8 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 import type { Access, CredentialSettings, Surroundings } from '../../src/kubernetes/credentials.ts';
 
 const never = new AbortController().signal;
-const nowhere: Surroundings = { env: {}, home: '/nonexistent', serviceAccountDir: '/nonexistent' };
+const MISSING = '/dev/null/missing';
+const nowhere: Surroundings = { env: {}, home: MISSING, serviceAccountDir: MISSING };
 
 interface KubeConfigParts {
   readonly server?: string;
@@ -78,7 +79,7 @@ test('the order is K8S_API_SERVER, KUBECONFIG, the service account, ~/.kube/conf
     [{ kubeconfig: all.kubeconfig }, all, 'https://cluster.example', 'Bearer kubeconfig-token'],
     [{}, all, 'https://10.96.0.1:6443', 'Bearer pod-token'],
     [{}, { ...all, env: {} }, 'https://home.example', 'Bearer home-token'],
-    [{}, { ...all, serviceAccountDir: '/nonexistent' }, 'https://home.example', 'Bearer home-token'],
+    [{}, { ...all, serviceAccountDir: MISSING }, 'https://home.example', 'Bearer home-token'],
   ];
   for (const [settings, around, url, token] of ways) {
     const access = await findAccess(settings, around);
@@ -106,17 +107,19 @@ test('a kubeconfig with a plain-HTTP server works, and gets no credentials, as f
 test('where nothing is found the error names the setting', async (t) => {
   assert.equal((await refused({})).setting, 'K8S_API_SERVER');
   assert.match((await refused({ apiServer: 'https://x.example' })).message, /^KUBECONFIG: .*needs credentials/);
-  assert.match(
-    (await refused({ kubeconfig: '/nonexistent/file' })).message,
-    /^KUBECONFIG: cannot be used: no such file/,
-  );
+  assert.match((await refused({ kubeconfig: `${MISSING}/file` })).message, /^KUBECONFIG: cannot be used: no such file/);
   const dir = temporaryDirectory(t);
   const broken = join(dir, 'broken');
   writeFileSync(broken, 'users: [{token: hush-hush');
   const error = await refused({ kubeconfig: broken });
   assert.match(error.message, /KUBECONFIG: cannot be used/);
   assert.doesNotMatch(`${error.message}${error.stack}${String(error.cause)}`, /hush/);
-  assert.match((await refused({ kubeconfig: dir })).message, /KUBECONFIG: cannot be used/);
+  assert.match((await refused({ kubeconfig: dir })).message, /KUBECONFIG: cannot be used: (EISDIR|it is not valid)/);
+  const empty = join(dir, 'empty');
+  writeFileSync(empty, '{clusters: [{name: one}]}');
+  assert.match((await refused({ kubeconfig: empty })).message, /clusters\[0\].cluster is missing/);
+  writeFileSync(empty, '');
+  assert.match((await refused({ kubeconfig: empty })).message, /it is not a kubeconfig/);
 });
 
 test('a context that is not there is refused with those that are; a named context is never the service account', async (t) => {
@@ -144,7 +147,7 @@ test('several kubeconfigs are merged as kubectl does: missing ones are skipped, 
   const first = kubeconfig(join(dir, 'first'), { server: 'https://first.example' });
   const second = kubeconfig(join(dir, 'second'), { server: 'https://second.example' });
   const third = kubeconfig(join(dir, 'third'), { server: 'https://third.example', name: 'three' });
-  const paths = ['/nonexistent', first, second, third].join(':');
+  const paths = [MISSING, first, second, third].join(':');
   assert.equal((await findAccess({ kubeconfig: paths }, nowhere)).baseUrl, 'https://first.example');
   const access = await findAccess({ kubeconfig: paths, context: 'three' }, nowhere);
   assert.equal(access.baseUrl, 'https://third.example');
@@ -226,10 +229,10 @@ test('what an exec plugin prints when it fails is not repeated', async (t) => {
       return true;
     });
   }
-  const missing = { exec: { command: '/nonexistent/plugin', apiVersion: 'v1' } };
+  const missing = { exec: { command: join(dir, 'no-plugin'), apiVersion: 'v1' } };
   const path = kubeconfig(join(dir, 'kubeconfig'), { user: missing });
   const access = await findAccess({ kubeconfig: path }, nowhere);
-  await assert.rejects(access.credentials(false), /ENOENT \/nonexistent\/plugin/);
+  await assert.rejects(access.credentials(false), /ENOENT .*no-plugin/);
 });
 
 function clientOf(t: TestContext, access: Access, clock = new VirtualClock()) {

@@ -37,6 +37,10 @@ export class Claims<K, V extends object> {
     }
   }
 
+  clear(): void {
+    this.#map.clear();
+  }
+
   /**
    * One claimant steps into the place of another. A Map that sees a deletion and an insertion instead keeps a hole for each
    * until it is built anew, which takes tens of milliseconds at 300,000 keys.

@@ -82,6 +82,15 @@ export class LiveSet {
     this.#release(stored);
   }
 
+  /** Takes out all pods at once: one by one, 150,000 take half a second. */
+  clear(): void {
+    this.#byUid.clear();
+    this.#names.clear();
+    this.#claims.clear();
+    this.#hostIps.clear();
+    this.#containers = undefined;
+  }
+
   /** Puts a pod in the place of its stored record, which has the same uid, namespace and name. */
   replace(stored: Pod, pod: Pod): void {
     this.#names.replace(pod);

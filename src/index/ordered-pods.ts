@@ -75,6 +75,12 @@ export class OrderedPods {
     this.#merge(at - 1);
   }
 
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#size = 0;
+    this.#changes++;
+  }
+
   /** Two neighbours that fill less than half an array together become one, so that survivors of deletions do not each keep one. */
   #merge(at: number): void {
     const chunk = this.#chunks[at];

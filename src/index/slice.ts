@@ -288,10 +288,12 @@ export class Slice {
   }
 
   #endPreview(): void {
+    const { live } = this.#shared;
     const preview = this.#preview;
     if (preview === undefined) return;
     this.#preview = undefined;
-    for (const pod of preview.pods()) if (this.#shared.live.byUid(pod.uid) === pod) this.#shared.live.delete(pod);
+    if (live.size === this.#shown) return live.clear();
+    for (const pod of preview.pods()) if (live.byUid(pod.uid) === pod) live.delete(pod);
   }
 
   #seen(version: ResourceVersion): void {

@@ -93,13 +93,14 @@ export class ApiClient implements Transport {
 
   /** One at a time: several watches may see the same 401. */
   #renew(forget: boolean): Promise<void> {
-    this.#renewal ??= this.#options.access
-      .credentials(forget)
-      .then((credentials) => {
+    if (!this.#renewal) {
+      const renewed = this.#options.access.credentials(forget).then((credentials) => {
         this.#credentials = credentials;
         this.#credentialsAt = this.#options.clock.now();
-      })
-      .finally(() => (this.#renewal = undefined));
+      });
+      this.#renewal = renewed.finally(() => (this.#renewal = undefined));
+      this.#renewal.catch(() => {}); // who asked for it may have been aborted, and must not have to hear of it
+    }
     return this.#renewal;
   }
 

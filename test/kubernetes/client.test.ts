@@ -326,6 +326,15 @@ test('credentials that take for ever do not hold a request beyond its signal', a
   await assert.rejects(asking, /stop/);
 });
 
+test('credentials that fail when nobody waits for them any more harm nobody', async (t) => {
+  const failing = Promise.withResolvers<Credentials>();
+  const access: Access = { source: 'test', baseUrl: 'https://127.0.0.1:1', credentials: () => failing.promise };
+  const { client } = clientFor(t, access);
+  await assert.rejects(client.get('/', AbortSignal.abort(new Error('stop'))), /stop/);
+  failing.reject(new Error('too late'));
+  await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would fail this test
+});
+
 test('no proxy from the environment comes in between', async (t) => {
   const server = await scriptedServer(t, (_request, response) => {
     response.setHeader('content-type', 'application/json').end('{}');

@@ -56,6 +56,7 @@ export class Lists<T extends ApiObject> {
   #wanted: ListCause | undefined = 'start';
   #round: { readonly cause: ListCause; readonly stop: AbortController } | undefined;
   #mayRetrySoon = false;
+  #resyncAt = -Infinity;
   #size = 0;
   #suspect: { readonly replacement: Replacement<T>; readonly at: number } | undefined;
 
@@ -99,9 +100,8 @@ export class Lists<T extends ApiObject> {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, metrics } = this.#slice;
-    let resyncAt = Infinity;
     while (!signal.aborted) {
-      const wait = resyncAt - clock.now();
+      const wait = this.#resyncAt - clock.now();
       if (this.#wanted === undefined && wait > 0) {
         await this.#bell.wait(wait, signal);
         continue;
@@ -110,7 +110,7 @@ export class Lists<T extends ApiObject> {
       metrics.relists_total[cause]++;
       await clock.sleep(this.#pause(cause), signal);
       await this.#untilCommitted(cause, signal);
-      resyncAt = clock.now() + this.#options.resyncIntervalMs * (0.9 + clock.random() / 5);
+      this.#resyncAt = clock.now() + this.#options.resyncIntervalMs * (0.9 + clock.random() / 5);
     }
   }
 

@@ -27,6 +27,8 @@ export interface ReflectorOptions<T extends ApiObject> {
   readonly addressesOf?: (object: T) => readonly string[];
 }
 
+const AFTER_MISTAKE_MS = 1_000;
+
 /**
  * Keeps one slice of a store as the API server has it, whatever happens (rules B, C1). Three loops, which share `Progress`
  * and ask each other:
@@ -115,6 +117,19 @@ export class Reflector<T extends ApiObject> {
 
   /** Resolves when the signal is aborted; no timer and no connection is left then. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.#lists.run(signal), this.#watches.run(signal), this.#reads.run(signal)]);
+    const loops = [this.#lists, this.#watches, this.#reads];
+    await Promise.all(loops.map((loop) => this.#forEver(loop, signal)));
+  }
+
+  /** Faults are handled in the loops. What comes out of one is a mistake in it, and must not end it either (rule B5). */
+  async #forEver(loop: { run(signal: AbortSignal): Promise<void> }, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await loop.run(signal);
+      } catch (err) {
+        this.#slice.log.error({ err }, 'a loop of the reflector failed and begins again');
+        await this.#slice.clock.sleep(AFTER_MISTAKE_MS, signal);
+      }
+    }
   }
 }

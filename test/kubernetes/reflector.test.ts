@@ -371,3 +371,26 @@ test('an aborted reflector leaves no sleeper and no watch, whatever it was doing
     assert.equal(cluster.watches, 0);
   }
 });
+
+test('B5 a mistake in a loop itself does not end it', async (t) => {
+  const { VirtualClock } = await import('../support/virtual-clock.ts');
+  let mistaken = false;
+  const random = (): number => {
+    if (mistaken) throw new Error('a mistake');
+    return 0.5;
+  };
+  const { cluster, clock, served, lines, reflector } = await synced(t, { clock: new VirtualClock(random) });
+  mistaken = true;
+  cluster.breakWatches();
+  cluster.put('d');
+  await clock.advance(700_000);
+  assert.ok(lines.some(({ msg }) => msg.includes('begins again')));
+  mistaken = false;
+  await clock.advance(10_000);
+  assert.deepEqual(served(), ['a', 'b', 'c', 'd']);
+  assert.ok(reflector.ageMs() < 31_000);
+  cluster.loseNextEvent = true;
+  cluster.put('e');
+  await clock.advance(700_000);
+  assert.ok(served().includes('e'), 'and the periodic list goes on');
+});

@@ -292,7 +292,7 @@ export class Slice {
     const preview = this.#preview;
     if (preview === undefined) return;
     this.#preview = undefined;
-    if (live.size === this.#shown) return live.clear();
+    if (this.#namespace === undefined) return live.clear();
     for (const pod of preview.pods()) if (live.byUid(pod.uid) === pod) live.delete(pod);
   }
 

@@ -5,6 +5,7 @@ import { ERRORS, errorBody, MISS_REASONS } from '../errors.ts';
 import type { ErrorCode, MissReason } from '../errors.ts';
 import type { Counters, LookupOutcome } from '../metrics.ts';
 import type { Pod } from '../pod.ts';
+import { AnswerCache } from './answer-cache.ts';
 import type { Pods } from './context.ts';
 import type { Freshness } from './freshness.ts';
 import type { PodJson } from './pod-json.ts';
@@ -16,6 +17,8 @@ export interface Decision {
   readonly code?: ErrorCode;
   readonly reason?: MissReason;
   readonly body: string;
+  /** The body's length in bytes. */
+  readonly length: number;
   /** Another pod, or one pod less, may change it (rule C5). */
   readonly mayChange: boolean;
 }
@@ -43,6 +46,7 @@ export class Lookup {
   readonly #freshness: Freshness;
   readonly #podJson: PodJson;
   readonly #counters: Counters['lookups_total'];
+  readonly #cache = new AnswerCache<Decision>();
 
   constructor({ index, view, freshness, podJson, counters }: LookupParts) {
     this.#index = index;
@@ -68,7 +72,7 @@ export class Lookup {
   /** The address is canonical, and the index fresh enough. */
   ofAddress(ip: string): Decision {
     const found = answer(this.#index, ip, this.#view);
-    if (found.kind === 'one') return this.#found(found.pod);
+    if (found.kind === 'one') return this.#cached(ip, found.pod);
     if (found.kind === 'none') return MISSES[found.reason];
     return found.kind === 'ambiguous' ? ambiguous(found.candidates) : UNREADABLE;
   }
@@ -89,8 +93,18 @@ export class Lookup {
     return this.#index.byName(namespace ?? '', name ?? '');
   }
 
+  #cached(ip: string, pod: Pod): Decision {
+    const known = this.#cache.get(ip, pod);
+    if (known) return known;
+    const decision = this.#found(pod);
+    const { body, length } = decision;
+    // Text beyond ASCII takes two bytes a character in memory.
+    this.#cache.set(ip, pod, decision, length === body.length ? length : 2 * body.length);
+    return decision;
+  }
+
   #found(pod: Pod): Decision {
-    return { outcome: 'found', status: 200, body: this.#podJson.of(pod), mayChange: false };
+    return decide('found', 200, this.#podJson.of(pod));
   }
 
   #refusal(maxStaleness: number | undefined): Decision | undefined {
@@ -99,14 +113,12 @@ export class Lookup {
   }
 }
 
+function decide(outcome: LookupOutcome, status: number, body: string): Decision {
+  return { outcome, status, body, length: Buffer.byteLength(body), mayChange: false };
+}
+
 function refuse(outcome: LookupOutcome, code: ErrorCode, message: string): Decision {
-  return {
-    outcome,
-    status: ERRORS[code].status,
-    code,
-    body: JSON.stringify(errorBody(code, message)),
-    mayChange: false,
-  };
+  return { ...decide(outcome, ERRORS[code].status, JSON.stringify(errorBody(code, message))), code };
 }
 
 export const INVALID_IP = refuse(
@@ -126,7 +138,7 @@ function miss(reason: MissReason): Decision {
   const body = JSON.stringify(errorBody('pod_not_found', `no pod answers: ${MISS_REASONS[reason]}`, { reason }));
   // CLUSTER_CIDR stays as it is.
   const mayChange = reason !== 'outside-cluster-cidr';
-  return { outcome: reason, status: ERRORS.pod_not_found.status, code: 'pod_not_found', reason, body, mayChange };
+  return { ...decide(reason, ERRORS.pod_not_found.status, body), code: 'pod_not_found', reason, mayChange };
 }
 
 const MISSES: Readonly<Record<MissReason, Decision>> = {
@@ -144,5 +156,5 @@ const MAX_CANDIDATES = 100;
 function ambiguous(pods: readonly Pod[]): Decision {
   const candidates = pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
   const body = JSON.stringify(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
-  return { outcome: 'ambiguous', status: ERRORS.ambiguous.status, code: 'ambiguous', body, mayChange: true };
+  return { ...decide('ambiguous', ERRORS.ambiguous.status, body), code: 'ambiguous', mayChange: true };
 }

@@ -1,16 +1,22 @@
-import type { Container, Owner, Pod, StringMap, Workload } from '../pod.ts';
-import { FragmentCache } from './fragment-cache.ts';
+import type { Container, Pod } from '../pod.ts';
+import { Generations } from './generations.ts';
+import { timeJson } from './time-json.ts';
+
+/** Bytes of text for each generation of what pods share, overheads counted: 2 × 3 MiB by template, 2 × 256 KiB by node. */
+const TEMPLATES = 3 * 1024 * 1024;
+const HOSTS = 256 * 1024;
+/** What an entry, and each container in it, takes beside its text. */
+const ENTRY = 250;
 
 /**
  * A pod as JSON: the fields of rule F and no others, what is not there as null. Written by hand, because this is most of what a
- * lookup costs beside HTTP itself; what the pods of one template have in common is written once and kept.
+ * lookup costs beside HTTP itself: every piece that is joined costs, and more so every object that is not in the processor's
+ * cache. So what the pods of one template have in common, and those of one node, is written once and kept.
  */
 export class PodJson {
+  readonly #templates = new Generations<object, Template>(TEMPLATES);
+  readonly #hosts = new Generations<object, Host>(HOSTS);
   readonly #end: string;
-  readonly #labels = new FragmentCache<StringMap>(JSON.stringify);
-  readonly #annotations = new FragmentCache<StringMap>(JSON.stringify);
-  readonly #owners = new FragmentCache<Owner>(({ kind, name, uid }) => JSON.stringify({ kind, name, uid }));
-  readonly #workloads = new FragmentCache<Workload>(({ kind, name, source }) => JSON.stringify({ kind, name, source }));
 
   /** `partial` (rule A10): a conflict with a pod outside the view cannot be seen, and every pod says so. */
   constructor(partial: boolean) {
@@ -18,61 +24,119 @@ export class PodJson {
   }
 
   of(pod: Pod): string {
+    const template = this.#template(pod);
     return (
       `{"name":${quote(pod.name)},"namespace":${quote(pod.namespace)},"uid":${quote(pod.uid)}` +
-      `,"labels":${this.#labels.of(pod.labels)},"annotations":${this.#annotations.of(pod.annotations)}` +
+      template.json +
       `,"pod_ip":${orNull(pod.podIps[0])},"pod_ips":${list(pod.podIps)}` +
-      `,"host_ip":${orNull(pod.hostIps[0])},"host_ips":${list(pod.hostIps)}` +
-      `,"node_name":${orNull(pod.nodeName)},"phase":${quote(pod.phase)},"ready":${pod.ready}` +
-      `,"terminating":${pod.deletionTimestamp !== undefined},"host_network":${pod.hostNetwork}` +
-      `,"service_account":${orNull(pod.serviceAccount)}` +
-      `,"owner":${pod.owner ? this.#owners.of(pod.owner) : 'null'}` +
-      `,"workload":${pod.workload ? this.#workloads.of(pod.workload) : 'null'}` +
-      `,"containers":${containers(pod.containers)},"qos_class":${orNull(pod.qosClass)}` +
-      `,"created_at":${time(pod.createdAt)},"started_at":${time(pod.startedAt)}` +
+      this.#host(pod) +
+      state(pod) +
+      containers(pod.containers, template) +
+      `,"created_at":${timeJson(pod.createdAt)},"started_at":${timeJson(pod.startedAt)}` +
       `,"resource_version":${quote(pod.resourceVersion)}${this.#end}`
     );
   }
+
+  /** Pods of one template share their labels; that they share the rest is looked at, not believed. */
+  #template(pod: Pod): Template {
+    const { labels, annotations, owner, workload, serviceAccount, qosClass } = pod;
+    const known = this.#templates.get(labels);
+    if (
+      known &&
+      known.annotations === annotations &&
+      known.owner === owner &&
+      known.workload === workload &&
+      known.serviceAccount === serviceAccount &&
+      known.qosClass === qosClass
+    ) {
+      return known;
+    }
+    const json = flat(
+      `,"labels":${JSON.stringify(labels)},"annotations":${JSON.stringify(annotations)}` +
+        `,"owner":${owner ? `{"kind":${quote(owner.kind)},"name":${quote(owner.name)},"uid":${quote(owner.uid)}}` : 'null'}` +
+        `,"workload":${workload ? `{"kind":${quote(workload.kind)},"name":${quote(workload.name)},"source":${quote(workload.source)}}` : 'null'}` +
+        `,"service_account":${orNull(serviceAccount)},"qos_class":${orNull(qosClass)}`,
+    );
+    const shapes = pod.containers.map(({ kind, name, image }) => ({
+      kind,
+      name,
+      image,
+      json: shapeJson(kind, name, image),
+    }));
+    const template = { annotations, owner, workload, serviceAccount, qosClass, json, shapes };
+    const size = shapes.reduce((sum, shape) => sum + shape.json.length + ENTRY, json.length + ENTRY);
+    return this.#templates.set(labels, template, size);
+  }
+
+  #host({ hostIps, nodeName }: Pod): string {
+    const known = this.#hosts.get(hostIps);
+    if (known?.nodeName === nodeName) return known.json;
+    const json = flat(`,"host_ip":${orNull(hostIps[0])},"host_ips":${list(hostIps)},"node_name":${orNull(nodeName)}`);
+    return this.#hosts.set(hostIps, { nodeName, json }, json.length + ENTRY).json;
+  }
 }
 
-// No quote, no backslash, no control character, no lone surrogate: what stands in almost every field.
+interface Template extends Pick<Pod, 'annotations' | 'owner' | 'workload' | 'serviceAccount' | 'qosClass'> {
+  readonly json: string;
+  readonly shapes: readonly Shape[];
+}
+
+interface Shape extends Pick<Container, 'kind' | 'name' | 'image'> {
+  readonly json: string;
+}
+
+interface Host extends Pick<Pod, 'nodeName'> {
+  readonly json: string;
+}
+
+// No quote, no backslash, no control character, nothing beyond ASCII: what stands in almost every field.
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-export const quote = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+const quote = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
 
 const orNull = (text: string | undefined): string => (text === undefined || text === '' ? 'null' : quote(text));
 
+/** V8 keeps a joined string as the tree it was joined of, and walks it again in every string that holds it. */
+const flat = (text: string): string => Buffer.from(text).toString();
+
 function list(texts: readonly string[]): string {
   let json = '[';
-  for (const text of texts) json += (json === '[' ? '' : ',') + quote(text);
+  for (let i = 0; i < texts.length; i++) json += (i === 0 ? '' : ',') + quote(texts[i] ?? '');
   return `${json}]`;
 }
 
-function containers(all: readonly Container[]): string {
-  let json = '[';
-  for (const { kind, name, image, id, ready, restarts } of all) {
+/** By phase, then ready, terminating and host network as bits: five pieces in one. */
+const STATES = new Map(
+  (['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const).map((phase) => [
+    phase,
+    Array.from({ length: 8 }, (_, bits) =>
+      flat(
+        `,"phase":"${phase}","ready":${(bits & 1) !== 0},"terminating":${(bits & 2) !== 0},"host_network":${(bits & 4) !== 0}`,
+      ),
+    ),
+  ]),
+);
+
+function state({ phase, ready, deletionTimestamp, hostNetwork }: Pod): string {
+  const bits = (ready ? 1 : 0) | (deletionTimestamp === undefined ? 0 : 2) | (hostNetwork ? 4 : 0);
+  return STATES.get(phase)?.[bits] ?? '';
+}
+
+const shapeJson = (kind: string, name: string, image: string): string =>
+  flat(`{"kind":"${kind}","name":${quote(name)},"image":${quote(image)},"id":`);
+
+function containers(all: readonly Container[], { shapes }: Template): string {
+  let json = ',"containers":[';
+  for (let i = 0; i < all.length; i++) {
+    const { kind, name, image, id, ready, restarts } = all[i] as Container;
+    const shape = shapes[i];
+    const same = shape !== undefined && shape.kind === kind && shape.name === name && shape.image === image;
     json +=
-      `${json === '[' ? '' : ','}{"kind":"${kind}","name":${quote(name)},"image":${quote(image)},"id":${orNull(id)}` +
-      `,"ready":${ready},"restarts":${restarts}}`;
+      (i === 0 ? '' : ',') +
+      (same ? shape.json : shapeJson(kind, name, image)) +
+      orNull(id) +
+      (ready ? ',"ready":true,"restarts":' : ',"ready":false,"restarts":') +
+      `${restarts}}`;
   }
   return `${json}]`;
 }
-
-const DAY = 86_400_000;
-let day = NaN;
-let date = '';
-
-/** RFC 3339, in whole seconds, as the Kubernetes API has them. */
-function time(ms: number | undefined): string {
-  if (ms === undefined || !(Math.abs(ms) < 8.64e15)) return 'null';
-  const today = Math.floor(ms / DAY);
-  // Most pods were made on few days, and a Date costs as much as the rest of the pod's numbers.
-  if (today !== day) {
-    day = today;
-    date = new Date(today * DAY).toISOString().slice(0, -'00:00:00.000Z'.length);
-  }
-  const second = Math.floor((ms - today * DAY) / 1000);
-  return `"${date}${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}Z"`;
-}
-
-const two = (number: number): string => (number < 10 ? `0${number}` : String(number));

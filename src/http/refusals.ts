@@ -21,7 +21,12 @@ export function refusals(app: App, { log, metrics }: ServerOptions): void {
 
   // Before the body's parser: a form posted to /pod is a 405 and not a 415.
   app.addHook('onRequest', (request, reply, done) => {
-    if (!request.is404) return done();
+    if (!request.is404) {
+      const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+      if (request.method !== 'POST' || length !== undefined || coding !== undefined) return done();
+      // Its parser would wait for the end of a stream that never says so (`optimizeEmptyRequests`).
+      return void sendError(reply, 'invalid_request', 'the body is missing');
+    }
     const known = methods.get(pathOf(request.raw.url ?? ''));
     if (!known) return void sendError(reply, 'route_not_found', ERRORS.route_not_found.meaning);
     reply.header('allow', [...known].sort().join(', '));

@@ -169,6 +169,8 @@ function httpServer(limits: Limits, handler: Parameters<typeof createHttpServer>
       connectionsCheckingInterval,
       keepAliveTimeout,
       maxHeaderSize,
+      // A request without a body gets no stream to read it from: 5 to 10 % of a lookup. `refusals` sees to a POST without one.
+      optimizeEmptyRequests: true,
       // Its absence is answered in the shape of all errors.
       requireHostHeader: false,
     },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../src/index/ip-address.ts';
 import { changed, makePod } from './support/pods.ts';
-import { ask } from './support/raw.ts';
+import { ask, exchange, parseAnswer } from './support/raw.ts';
 import { startService } from './support/service.ts';
 
 const view = (partial: boolean, ...cidrs: string[]) => ({
@@ -357,6 +357,17 @@ test('a batch is bounded, and a wrong one says what is wrong', async (t) => {
     const shown = JSON.stringify(body).slice(0, 40);
     assert.deepEqual([answer.status, answer.json['code']], [expected, code], shown);
     assert.ok(answer.body.length < 400, shown);
+  }
+  for (const headers of [
+    [],
+    ['Content-Type: application/json'],
+    ['Content-Length: 0'],
+    ['Transfer-Encoding: chunked'],
+  ]) {
+    const end = headers[0]?.startsWith('Transfer') ? '0\r\n\r\n' : '';
+    const head = ['POST /pods/lookup HTTP/1.1', 'Host: x', 'Connection: close', ...headers].join('\r\n');
+    const answer = parseAnswer(await exchange(port, `${head}\r\n\r\n${end}`));
+    assert.ok([400, 415].includes(answer.status), `${headers[0]}: ${answer.status}`);
   }
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'json', '']) {
     const answer = await ask(port, '/pods/lookup', { ...post('{"ips":[]}'), headers: [`Content-Type: ${type}`] });

@@ -44,9 +44,12 @@ const MAX_INT32 = 0x7fffffff;
 /** A 32-bit number of restarts and a bit make a varint of at most 5 bytes. */
 const MAX_STATE_BYTES = 5 + ID_BYTES;
 
+const NO_SHAPES: readonly ContainerShape[] = Object.freeze([]);
+
 export class ContainerPacker {
   readonly #shapes = new Interner<readonly ContainerShape[]>(1 << 21);
-  #last: readonly ContainerShape[] = [];
+  /** By the first image: what its pods have had last. Looking there first spares making the shapes to find them. */
+  readonly #likely = new Interner<readonly ContainerShape[]>(1 << 20);
   #bytes = Buffer.alloc(16 * MAX_STATE_BYTES);
   #at = 0;
 
@@ -56,8 +59,9 @@ export class ContainerPacker {
       this.#bytes = Buffer.alloc(specs.length * MAX_STATE_BYTES);
     }
     this.#at = 0;
-    const last = this.#last;
-    let isLast = specs.length === last.length;
+    const image = specs[0]?.image ?? '';
+    const likely = this.#likely.get(image) ?? NO_SHAPES;
+    let isLikely = specs.length === likely.length;
     const ids: string[] = [];
     const byName = statuses.length > FEW ? statusesByName(statuses) : undefined;
     for (let i = 0; i < specs.length; i++) {
@@ -67,10 +71,10 @@ export class ContainerPacker {
       this.#packState(status);
       const hasDigits = this.#packDigits(id);
       ids.push(id);
-      isLast &&= isShape(last[i]!, spec, id, hasDigits);
+      isLikely &&= isShape(likely[i]!, spec, id, hasDigits);
     }
-    if (!isLast) this.#last = this.#shapesOf(specs, ids);
-    return { shapes: this.#last, states: this.#bytes.toString('latin1', 0, this.#at) };
+    const shapes = isLikely ? likely : this.#likely.set(image, this.#shapesOf(specs, ids));
+    return { shapes, states: this.#bytes.toString('latin1', 0, this.#at) };
   }
 
   #shapesOf(specs: readonly ContainerSpec[], ids: readonly string[]): readonly ContainerShape[] {

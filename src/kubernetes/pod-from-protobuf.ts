@@ -12,6 +12,8 @@ export class PodFromProtobuf {
   readonly #annotations: ReadonlySet<string>;
   readonly #labels = new Interner<StringMap>(1 << 22);
   readonly #owners = new Interner<Owner | typeof NO_CONTROLLER>(1 << 21);
+  /** What was read before: neighbours in a list have texts in common, and so have the fields of one pod. */
+  #before = new PodFacts();
 
   constructor(annotations: ReadonlySet<string>) {
     this.#annotations = annotations;
@@ -37,6 +39,7 @@ export class PodFromProtobuf {
       }
     }
     reader.close(bytes.length);
+    this.#before = facts;
     return facts;
   }
 
@@ -51,7 +54,7 @@ export class PodFromProtobuf {
           facts.name = reader.text(end);
           break;
         case 3:
-          facts.namespace = reader.text(end);
+          facts.namespace = reader.text(end, this.#before.namespace);
           break;
         case 5:
           facts.uid = reader.text(end);
@@ -116,7 +119,7 @@ export class PodFromProtobuf {
           this.#container('container', reader.open(end), facts);
           break;
         case 8:
-          facts.serviceAccount = reader.text(end);
+          facts.serviceAccount = reader.text(end, this.#before.serviceAccount);
           break;
         case 10:
           facts.nodeName = reader.text(end);
@@ -139,11 +142,12 @@ export class PodFromProtobuf {
   /** Container, or EphemeralContainerCommon. Name and image come first, and then nothing is left to look for. */
   #container(kind: ContainerKind, end: number, facts: PodFacts): void {
     const reader = this.#reader;
+    const likely = this.#before.containers[facts.containers.length];
     let name: string | undefined;
     let image: string | undefined;
     for (let field; (field = reader.nextField(end)) !== 0;) {
-      if (field === 1) name = reader.text(end);
-      else if (field === 2) image = reader.text(end);
+      if (field === 1) name = reader.text(end, likely?.name);
+      else if (field === 2) image = reader.text(end, likely?.image);
       if (name !== undefined && image !== undefined) reader.pos = end;
     }
     reader.close(end);
@@ -163,7 +167,7 @@ export class PodFromProtobuf {
     for (let field; (field = reader.nextField(end)) !== 0;) {
       switch (field) {
         case 1:
-          facts.phase = reader.text(end);
+          facts.phase = reader.text(end, this.#before.phase);
           break;
         case 2:
           if (this.#isReady(reader.open(end))) facts.ready = true;
@@ -181,19 +185,19 @@ export class PodFromProtobuf {
           this.#containerStatus('container', reader.open(end), facts);
           break;
         case 9:
-          facts.qosClass = reader.text(end);
+          facts.qosClass = reader.text(end, this.#before.qosClass);
           break;
         case 10:
           this.#containerStatus('init', reader.open(end), facts);
           break;
         case 12:
-          facts.podIps.push(this.#address(reader.open(end)));
+          facts.podIps.push(this.#address(reader.open(end), facts.podIp));
           break;
         case 13:
           this.#containerStatus('ephemeral', reader.open(end), facts);
           break;
         case 16:
-          facts.hostIps.push(this.#address(reader.open(end)));
+          facts.hostIps.push(this.#address(reader.open(end), facts.hostIp));
           break;
         default:
       }
@@ -215,22 +219,23 @@ export class PodFromProtobuf {
   }
 
   /** PodIP, HostIP */
-  #address(end: number): string {
+  #address(end: number, likely: string): string {
     const reader = this.#reader;
     let ip = '';
-    for (let field; (field = reader.nextField(end)) !== 0;) if (field === 1) ip = reader.text(end);
+    for (let field; (field = reader.nextField(end)) !== 0;) if (field === 1) ip = reader.text(end, likely);
     reader.close(end);
     return ip;
   }
 
   #containerStatus(kind: ContainerKind, end: number, facts: PodFacts): void {
     const reader = this.#reader;
+    const likely = facts.containers[facts.containerStatuses.length];
     let name = '';
     let ready = false;
     let restarts = 0;
     let id = '';
     for (let field; (field = reader.nextField(end)) !== 0;) {
-      if (field === 1) name = reader.text(end);
+      if (field === 1) name = reader.text(end, likely?.name);
       else if (field === 4) ready = reader.boolean();
       else if (field === 5) restarts = reader.integer();
       else if (field === 8) id = reader.text(end);

@@ -94,6 +94,7 @@ export class PodRecords {
   readonly #serviceAccounts = new Interner<string>(1 << 20);
   readonly #qosClasses = new Interner<string>(1 << 16);
   readonly #annotations = new Interner<StringMap>(1 << 20);
+  readonly #hostIp = new Interner<readonly string[]>(1 << 20);
   readonly #hostIps = new Interner<readonly string[]>(1 << 20);
   readonly #workloads = new Interner<Workload>(1 << 21);
 
@@ -147,7 +148,10 @@ export class PodRecords {
   }
 
   hostIps(list: readonly string[], single: string): readonly string[] {
-    const key = list.length === 1 && list[0] === single ? `=${single}` : JSON.stringify([list, single]);
+    if (list.length === 1 && list[0] === single) {
+      return this.#hostIp.get(single) ?? this.#hostIp.set(single, this.canonical(list, single));
+    }
+    const key = JSON.stringify([list, single]);
     return this.#hostIps.get(key) ?? this.#hostIps.set(key, this.canonical(list, single));
   }
 

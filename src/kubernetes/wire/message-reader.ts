@@ -50,11 +50,12 @@ export class MessageReader extends PbfReader {
     if (this.pos !== end) throw new Error('a message does not end where its length says');
   }
 
-  text(limit: number): string {
+  /** `likely` is returned when it is what stands there: no string is made then. */
+  text(limit: number, likely = ''): string {
     const end = this.open(limit);
-    const text = this.#buffer.toString('utf8', this.pos, end);
+    const start = this.pos;
     this.pos = end;
-    return text;
+    return this.#isAscii(likely, start, end) ? likely : this.#buffer.toString('utf8', start, end);
   }
 
   /** Whether the text is this one, without making a string of it. */
@@ -80,6 +81,16 @@ export class MessageReader extends PbfReader {
       this.pos = this.open(limit);
     }
     return this.#buffer.toString('latin1', start, this.pos);
+  }
+
+  #isAscii(text: string, start: number, end: number): boolean {
+    if (end - start !== text.length) return false;
+    const { buf } = this;
+    for (let i = 0; i < text.length; i++) {
+      const byte = buf[start + i]!;
+      if (byte > 0x7f || byte !== text.charCodeAt(i)) return false;
+    }
+    return true;
   }
 
   bytes(limit: number): Buffer {

@@ -18,10 +18,11 @@ const codec: Codec<Buffer> = {
     const envelope: Envelope = { kind: '', raw: NO_BYTES };
     const message = start(frame);
     for (let field; (field = message.nextField()) !== 0;) {
-      if (field === 1) type = message.text(frame.length);
+      if (field === 1) type = message.text(frame.length, before.type);
       else if (field === 2) readRawExtension(message, message.open(frame.length), envelope);
     }
     message.close(frame.length);
+    before.type = type;
     return { type, kind: envelope.kind, object: envelope.raw };
   },
   openList(body) {
@@ -58,6 +59,9 @@ export const protobuf: WireFormat = {
 
 /** Nothing below keeps it: every function here is done with it when it returns. */
 const shared = new MessageReader();
+
+/** Of the event before: the next is likely to have the same. */
+const before = { type: '', kind: '' };
 
 function start(bytes: Buffer): MessageReader {
   shared.reset(bytes);
@@ -101,7 +105,9 @@ function readEnvelope(message: MessageReader, end: number, into: Envelope): void
 
 /** runtime.TypeMeta */
 function readTypeMeta(message: MessageReader, end: number, into: Envelope): void {
-  for (let field; (field = message.nextField(end)) !== 0;) if (field === 2) into.kind = message.text(end);
+  for (let field; (field = message.nextField(end)) !== 0;) {
+    if (field === 2) into.kind = before.kind = message.text(end, before.kind);
+  }
   message.close(end);
 }
 

@@ -14,22 +14,32 @@ interface Sync {
 }
 
 interface Contestant {
-  /** Starts listening, without having read anything; returns its URL. */
+  /** Starts listening; returns its URL. */
   listen(child: Child): Promise<string>;
   /** Reads the cluster and resolves when it has. */
   sync(child: Child): Promise<{ wall: number; pods: number }>;
 }
 
+/** The server of both. Stopped until all is measured that is not the sync: ours asks for its list as soon as it listens. */
+interface Held {
+  readonly load: Child;
+  readonly simulator: Child;
+  readonly pods: number;
+}
+
 const MISS = '/pod?ip=192.0.2.254';
 
 /** One first sync in a fresh process, with a lone request every 2 ms beside it. */
-async function once(name: string, contestant: Contestant, load: Child, pods: number): Promise<Sync> {
+async function once(name: string, contestant: Contestant, { load, simulator, pods }: Held): Promise<Sync> {
   const child = startChild(name, { core: 0 });
   try {
+    simulator.process.kill('SIGSTOP');
     const url = await contestant.listen(child);
     await load.ask('probe', { url, paths: [MISS], everyMs: 2 });
     const before = await child.ask<Usage>('usage');
-    const { wall, pods: got } = await contestant.sync(child);
+    const synced = contestant.sync(child);
+    simulator.process.kill('SIGCONT');
+    const { wall, pods: got } = await synced;
     const after = await child.ask<Usage>('usage');
     const { p99 } = await load.ask<{ p99: number }>('probed');
     if (got < pods) throw new Error(`${name} read ${got} of ${pods} pods`);
@@ -47,6 +57,7 @@ export async function firstSync({ pods, rounds }: Scale): Promise<readonly Row[]
     const simulator = startChild('simulator', { core: 1 });
     const url = await simulator.ask<string>('start', { pods, ...(format === 'json' && { format }) });
     await simulator.ask('warm', format);
+    const held = { load, simulator, pods };
     const ours: Sync[] = [];
     const bare: Sync[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -55,8 +66,7 @@ export async function firstSync({ pods, rounds }: Scale): Promise<readonly Row[]
         await once(
           'bare',
           { listen: (child) => child.ask('listen'), sync: (child) => child.ask('sync', { url, format }) },
-          load,
-          pods,
+          held,
         ),
       );
       ours.push(
@@ -66,8 +76,7 @@ export async function firstSync({ pods, rounds }: Scale): Promise<readonly Row[]
             listen: (child) => child.ask('start', { K8S_API_SERVER: url }),
             sync: (child) => child.ask('synced'),
           },
-          load,
-          pods,
+          held,
         ),
       );
     }

@@ -26,6 +26,7 @@ export function answering(handlers: Readonly<Record<string, Handler>>): void {
     },
     ...handlers,
   };
+  process.once('disconnect', () => process.exit()); // nobody is left to stop it
   process.on('message', (message: { id: number; ask: string; argument: never }) => {
     void (async () => {
       try {

@@ -48,7 +48,7 @@ function replay({ chunks, format }: { chunks: Buffer[]; format: Format }): { cpu
   const began = process.cpuUsage();
   for (const chunk of chunks) {
     splitter.push(
-      Buffer.from(chunk),
+      chunk,
       (pod) => {
         index.upsert(pod);
         events++;

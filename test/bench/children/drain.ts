@@ -6,6 +6,8 @@ import { answering } from './answering.ts';
 /** The floor of reading a real API server: receives the stream of a first sync and throws it away. */
 
 const END = Buffer.from('k8s.io/initial-events-end');
+/** More than the event that ends the list. */
+const LAST = 1024;
 
 answering({
   drain: async ({ url, token, ca, accept }: { url: string; token: string; ca: string; accept: string }) => {
@@ -14,13 +16,12 @@ answering({
     const headers = { accept, authorization: `Bearer ${token}`, 'user-agent': 'podwhois-bench' };
     const { body } = await request(`${url}/api/v1/pods?${SYNC_QUERY}`, { dispatcher, headers });
     let bytes = 0;
-    let rest: Buffer = Buffer.alloc(0);
+    let last: Buffer = Buffer.alloc(0);
     for await (const chunk of body as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      // The end may lie across two chunks; only their seam is copied.
-      const seam = Buffer.concat([rest, chunk.subarray(0, END.length)]);
-      if (chunk.includes(END) || seam.includes(END)) break;
-      rest = chunk.subarray(-END.length);
+      // The end is the last that comes for long, so that it lies in the last bytes, or across two chunks: no more is searched.
+      last = chunk.length < LAST ? Buffer.concat([last, chunk]).subarray(-LAST) : chunk.subarray(-LAST);
+      if (last.includes(END)) break;
     }
     const wall = (performance.now() - began) / 1000;
     await dispatcher.destroy();

@@ -16,6 +16,7 @@ import { answering } from './answering.ts';
 const log = createLog({ level: 'error', format: 'json' });
 const formats = { protobuf, json };
 let service: Service | undefined;
+let startedAt = 0;
 const index = new PodIndex();
 const podJson = new PodJson(false);
 let readied = false;
@@ -27,13 +28,13 @@ answering({
   start: async (environment: Record<string, string>) => {
     const settings = readCoreSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
     service = await startService(settings, { log });
+    startedAt = performance.now();
     return service.url;
   },
-  /** Resolves with the seconds since it was asked, once the first sync is done. */
+  /** Resolves with the seconds since the service began to watch, once the first sync is done. */
   synced: async () => {
-    const began = performance.now();
     for (;;) {
-      if (service?.source.synced) return { wall: (performance.now() - began) / 1000, pods: service.index.size };
+      if (service?.source.synced) return { wall: (performance.now() - startedAt) / 1000, pods: service.index.size };
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   },

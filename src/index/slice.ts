@@ -162,7 +162,6 @@ export class Slice {
     }
     this.#commitUnreadable(replacement, version, forget);
     this.#floor = version;
-    this.#newest = newer(this.#newest, version);
     // A first sync makes no changes: who reads from now on begins with a snapshot.
     if (isFirst) changes.restart();
     return done;

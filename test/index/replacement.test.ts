@@ -61,6 +61,24 @@ test('A8 a pod that is as it was keeps its record, and the feed says nothing of 
   assert.equal(index.changes.sequence, sequence);
 });
 
+test('A8 of a pod that is as it was a list keeps the stored record, and not a second one', () => {
+  const index = new PodIndex();
+  const pod = makePod();
+  listed(index.slice(), [pod]).commit('200');
+  assert.equal(listed(index.slice(), [{ ...pod }]).get(pod.uid), pod);
+});
+
+test('A8 what list and watch both bring is news once', () => {
+  const index = new PodIndex();
+  const pod = makePod();
+  listed(index.slice(), []).commit('50');
+  const list = listed(index.slice(), [pod]);
+  index.slice().upsert({ ...pod });
+  const stored = index.byUid(pod.uid);
+  assert.deepEqual(list.commit('200'), { added: 0, modified: 0, deleted: 0 });
+  assert.equal(index.byUid(pod.uid), stored);
+});
+
 test('A8 the deletions that a list implies are told before what it adds', () => {
   const index = new PodIndex();
   const [old, stays] = [makePod({ name: 'n' }), makePod()];
@@ -154,7 +172,7 @@ test('A8 a streamed list takes changes and deletions until it is at its end', ()
     const again = makePod({ name: 'n', resourceVersion: '130' });
     list.add(again);
     assert.equal(list.size, 2);
-    list.commit('200');
+    assert.deepEqual(list.commit('200'), { added: 2, modified: 0, deleted: wasSynced ? 1 : 0 });
     assert.deepEqual(uids(index), [a.uid, again.uid].sort());
     assert.equal(index.byUid(a.uid)?.resourceVersion, '110');
     assert.equal(index.holders(X).length, 1);
@@ -200,6 +218,15 @@ test('A8 events before the first list count beside it', () => {
   list.commit('300');
   assert.deepEqual(uids(index), [a.uid, c.uid, d.uid].sort());
   assert.equal(index.byUid(a.uid)?.resourceVersion, '330');
+});
+
+test('A8 an event before the first list is not lost when that list is given up', () => {
+  const index = new PodIndex();
+  const pod = makePod();
+  index.slice().upsert(pod);
+  listed(index.slice(), [{ ...pod }]);
+  listed(index.slice(), []).commit('90');
+  assert.deepEqual(uids(index), [pod.uid]);
 });
 
 test('a list is committed once', () => {

@@ -186,12 +186,17 @@ test('B8 after versions went backwards only what the new list could not read is 
   assert.deepEqual([unreadableIps(index), index.unreadable, index.size], [[Z], 1, 0]);
   index.slice().upsert(at(101));
   assert.deepEqual([index.unreadable, index.size], [0, 1]);
+  index.slice().setAside(byUid);
+  index.slice().upsert(at(102));
+  assert.equal(index.unreadable, 0, 'versions of before do not count');
 });
 
 test('A10 a list of one slice says nothing of the objects of another', () => {
   const index = new PodIndex({ namespaces: ['default', 'b'] });
   for (const namespace of ['default', 'b']) index.slice(namespace).beginReplace().commit('200');
   index.slice('b').setAside(byDigest);
+  index.slice('default').setAside(byUid);
+  index.slice('default').setAside(byName);
   index.slice('default').beginReplace().commit('300');
   assert.equal(index.isUnreadable(Y), true);
   index.slice('b').beginReplace().commit('300');

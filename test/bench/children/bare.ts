@@ -23,7 +23,11 @@ async function sync({ url, format }: { url: string; format: Format }): Promise<{
   const began = performance.now();
   const fresh = new BareIndex();
   const splitter = format === 'protobuf' ? new ProtobufSplitter() : new JsonSplitter();
-  const upsert = (pod: BareRecord): void => fresh.upsert(pod);
+  // A relist keeps the record of a pod that is as it was.
+  const upsert = (pod: BareRecord): void => {
+    const known = index.byUid.get(pod.uid);
+    fresh.upsert(known?.resourceVersion === pod.resourceVersion ? known : pod);
+  };
   const response = await request(`${url}/api/v1/pods?${SYNC_QUERY}`, { headers: { accept: ACCEPT[format] } });
   let done = false;
   for await (const chunk of response.body) {

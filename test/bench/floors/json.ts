@@ -1,4 +1,4 @@
-import { intern, newRecord } from './record.ts';
+import { intern, newLabels, newRecord } from './record.ts';
 import type { BareRecord } from './record.ts';
 
 interface ApiPod {
@@ -33,7 +33,7 @@ function fromApi(api: ApiPod): BareRecord {
   pod.resourceVersion = metadata.resourceVersion;
   pod.createdAt = Date.parse(metadata.creationTimestamp);
   pod.deletedAt = metadata.deletionTimestamp ? Date.parse(metadata.deletionTimestamp) : 0;
-  const labels = Object.create(null) as Record<string, string>;
+  const labels = newLabels();
   for (const key in metadata.labels) labels[intern(key)] = intern(metadata.labels[key] ?? '');
   pod.labels = labels;
   const owner = metadata.ownerReferences?.[0];

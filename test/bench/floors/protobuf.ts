@@ -1,5 +1,5 @@
 import { PbfReader } from 'pbf';
-import { intern, newContainer, newRecord } from './record.ts';
+import { intern, newContainer, newLabels, newRecord } from './record.ts';
 import type { BareContainer, BareRecord } from './record.ts';
 
 // Field numbers: k8s.io/api/core/v1/generated.proto and k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto (v0.36).
@@ -26,7 +26,7 @@ function readMeta(tag: number, pod: BareRecord, pbf: PbfReader): void {
   else if (tag === 9) pod.deletedAt = readTime(pbf);
   else if (tag === 11) {
     const entry = pbf.readMessage(readEntry, ['', '']);
-    pod.labels ??= Object.create(null) as Record<string, string>;
+    pod.labels ??= newLabels();
     pod.labels[intern(entry[0] ?? '')] = intern(entry[1] ?? '');
   } else if (tag === 13) pbf.readMessage(readOwner, pod);
 }

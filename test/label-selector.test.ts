@@ -67,14 +67,11 @@ test('the time grows with the length of the text, not with its square', () => {
     (n: number) => `${'a-.'.repeat(n)}/x`,
     (n: number) => `a in (${'b '.repeat(n)}`,
   ];
-  const time = (text: string): number => {
+  for (const make of hostile) {
+    const text = make(500_000);
     const began = performance.now();
     parseLabelSelector(text);
-    return performance.now() - began;
-  };
-  for (const make of hostile) {
-    time(make(10_000));
-    // 20 times the text: a square would take 400 times as long. The 50 ms are for a busy machine.
-    assert.ok(time(make(200_000)) < 100 * time(make(10_000)) + 50, make(3));
+    // Some 100 ms; were it the square, hours.
+    assert.ok(performance.now() - began < 10_000, make(3));
   }
 });

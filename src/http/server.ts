@@ -48,7 +48,8 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
   let draining = false;
 
   const app = fastify({
-    loggerInstance: log,
+    // Fastify has little to say that is not said here.
+    loggerInstance: log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level }),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: limits.maxBody,
     // While draining, connections are closed after their answer instead.
@@ -178,6 +179,13 @@ function httpServer(limits: Limits, handler: Parameters<typeof createHttpServer>
   );
   server.timeout = limits.socketTimeout;
   server.maxConnections = limits.maxConnections;
+  // Full of connections that nobody uses: they make room for those who come. At most once a second, for it looks at all of them.
+  let swept = -Infinity;
+  server.on('drop', () => {
+    if (performance.now() - swept < 1000) return;
+    swept = performance.now();
+    server.closeIdleConnections();
+  });
   return server;
 }
 

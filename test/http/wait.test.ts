@@ -51,6 +51,12 @@ test('C5 a lookup waits while its address is ambiguous, and for a pod that takes
   await waiting(service, 1);
   service.remove(changed(a, { podIps: [] })); // released by what is stored, not by what the event holds (A2)
   assert.equal((await asked).json['name'], 'b');
+  const c = makePod('c', { podIps: ['10.0.0.1'] });
+  service.add(c);
+  const left = ask(service.port, '/pod?ip=10.0.0.1&wait=2s');
+  await waiting(service, 1);
+  service.add(changed(c, { podIps: ['10.0.0.3'] }));
+  assert.equal((await left).json['name'], 'b', 'the other has moved away');
   const moved = ask(service.port, '/pod?ip=10.0.0.9&wait=2s');
   await waiting(service, 1);
   service.add(changed(b, { podIps: ['10.0.0.9'] }));

@@ -45,12 +45,6 @@ export class Deletions {
     return this.#names.size > 0 && isAtLeast(this.#names.get(nameText(key)), version);
   }
 
-  /** The pod is there again. */
-  revoke(uid: string, key: NameKey): void {
-    this.#uids.delete(uid);
-    if (this.#names.size > 0) this.#names.delete(nameText(key));
-  }
-
   /** A list at this version has been committed: whatever is not newer is the list's to say. */
   forgetUpTo(version: ResourceVersion): void {
     this.#uids.forgetUpTo(version);
@@ -81,10 +75,6 @@ class Versions {
     return this.#versions.get(key);
   }
 
-  delete(key: string): void {
-    this.#versions.delete(key);
-  }
-
   raise(key: string, version: ResourceVersion): void {
     const known = this.#versions.get(key);
     if (isAtLeast(known, version)) return;
@@ -100,7 +90,6 @@ class Versions {
 
   forgetUpTo(version: ResourceVersion): void {
     for (const [key, gone] of this.#versions) if (isAtLeast(version, gone)) this.#versions.delete(key);
-    if (this.dropped !== undefined && isAtLeast(version, this.dropped)) this.dropped = undefined;
   }
 
   forgetAll(): void {

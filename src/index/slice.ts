@@ -258,14 +258,11 @@ export class Slice {
     const other = live.add(pod);
     if (other) {
       if (!isNewer(pod.resourceVersion, other.resourceVersion)) {
-        this.#deletions.rememberUid(pod.uid, other.resourceVersion);
         return false;
       }
       this.#drop(other, count);
-      this.#deletions.rememberUid(other.uid, pod.resourceVersion);
       live.add(pod);
     }
-    this.#deletions.revoke(pod.uid, pod);
     changes.push('added', pod, undefined);
     count?.('added');
     return true;
@@ -275,9 +272,7 @@ export class Slice {
   #buryFormer(pod: Pod): void {
     const former = this.#shared.live.byName(pod);
     this.#deletions.rememberName(pod, pod.resourceVersion);
-    if (former === undefined || !isNewer(pod.resourceVersion, former.resourceVersion)) return;
-    this.#drop(former);
-    this.#deletions.rememberUid(former.uid, pod.resourceVersion);
+    if (former && isNewer(pod.resourceVersion, former.resourceVersion)) this.#drop(former);
   }
 
   #drop(stored: Pod, count?: (type: Change['type']) => void): void {

@@ -124,6 +124,8 @@ const TABLE: readonly (readonly [string, string])[] = [
   ['A+@5 A-@7 A~@6', 'X: no-pod'],
   ['A+@5 A-@7 A+@5 A-@7', 'X: no-pod'],
   ['A+@5 A~@8 A-@7', 'X: A'],
+  ['A-@9 A-@7 A+@8', 'X: no-pod'],
+  ['A+@5 A-@9 A-@7 A+@8', 'X: no-pod'],
   ['A+@5 A~@8 A-@8', 'X: no-pod'],
   ['A+@5 A-@7 A+@8', 'X: A'],
   ['A+@5 A-@7 A+@8 A-@7', 'X: A'],

@@ -52,6 +52,27 @@ test('A2 all who claim an address are held, and each is released alone', () => {
   assert.equal(index.addresses, 0);
 });
 
+test('A2 a host IP is held as long as a pod has it, and follows the pod', () => {
+  const index = synced();
+  const pod = makePod();
+  const hosts = (): string[] => [X, Y].filter((ip) => index.isHostIp(ip));
+  index.slice().upsert(pod);
+  assert.deepEqual(hosts(), []);
+  const other = makePod({ hostIps: [X] });
+  index.slice().upsert(other);
+  for (const [version, hostIps, expected] of [
+    [101, [X], [X]],
+    [102, [X, Y], [X, Y]],
+    [103, [Y], [X, Y]],
+    [104, [], [X]],
+  ] as const) {
+    index.slice().upsert({ ...pod, hostIps, resourceVersion: `${version}` });
+    assert.deepEqual(hosts(), expected);
+  }
+  index.slice().remove(next(other));
+  assert.deepEqual(hosts(), []);
+});
+
 test('A2 an address that stands twice in a pod is held once', () => {
   const index = synced();
   const pod = makePod({ podIps: [X, X], hostIps: [Y, Y] });

@@ -188,6 +188,16 @@ test('A8 a first list that was given up leaves nothing behind', () => {
   assert.deepEqual(index.holders(X), [pod]);
 });
 
+test('A10 a first list of a slice that was given up leaves nothing behind, and others alone', () => {
+  const index = new PodIndex({ namespaces: ['a', 'b'] });
+  const [a, b] = [makePod({ namespace: 'a', podIps: [X] }), makePod({ namespace: 'b', podIps: [X] })];
+  listed(index.slice('a'), [a]).commit('200');
+  listed(index.slice('b'), [makePod({ namespace: 'b', podIps: [X] })]);
+  listed(index.slice('b'), [b]).commit('200');
+  assert.deepEqual(uids(index), [a.uid, b.uid].sort());
+  assert.deepEqual(new Set(index.holders(X)), new Set([a, b]));
+});
+
 test('A8 of two first lists at once each may be committed, before or after the other', () => {
   const [a, b, c] = [makePod({ podIps: [X] }), makePod({ podIps: [X] }), makePod()];
   for (const [first, second] of permutations([0, 1])) {

@@ -38,6 +38,7 @@ for (const [how, order] of Object.entries(orders)) {
       assert.equal(pods.insert({ ...pod }), pod, 'one pod a name');
     }
     assert.equal(pods.size, MANY);
+    assert.ok(pods.arrays > MANY / 512 && pods.arrays < MANY / 128, 'arrays are neither too long nor too short');
     for (const pod of expected.slice(0, MANY - 3)) pods.delete(pod);
     assert.deepEqual(allOf(pods), expected.slice(MANY - 3).toSorted(compareNames));
     for (const pod of expected) pods.delete(pod);

@@ -110,6 +110,16 @@ test('A8 what is newer than the list stays, and what was deleted since stays del
   assert.equal(index.byUid(a.uid)?.resourceVersion, '310');
 });
 
+test('A8 a deletion of version 1000 is newer than a list of version 200', () => {
+  const index = new PodIndex();
+  const pod = makePod({ resourceVersion: '150' });
+  listed(index.slice(), [pod]).commit('160');
+  const list = listed(index.slice(), [pod]);
+  index.slice().remove(at(pod, 1000));
+  list.commit('200');
+  assert.equal(index.size, 0);
+});
+
 test('A8 events at or below the version of the list are history', () => {
   const index = new PodIndex();
   const [a, b] = [makePod({ podIps: [X] }), makePod()];

@@ -72,7 +72,11 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
       const server = httpServer(limits, front);
       // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1).
       server.on('checkExpectation', front);
-      server.on('connect', (_request, socket) => socket.end(rawAnswer('method_not_allowed', freshness)));
+      server.on('connect', (_request, socket) => {
+        // Node has taken all its listeners off this socket: without one of ours its reset would end the process.
+        socket.on('error', () => socket.destroy());
+        socket.end(rawAnswer('method_not_allowed', freshness), () => socket.destroy());
+      });
       return server;
     },
   }) as unknown as App;

@@ -57,9 +57,11 @@ export class ConsistentReads<T extends ApiObject> {
         if (signal.aborted) return;
         this.#options.slice.metrics.consistent_reads_total.error++;
         this.#failed = true;
-        const retryAfter = retryAfterOf(error);
+        // Honoured up to the usual pace: one small read that often is what freshness takes, and a server that says
+        // "in a year" must not end it.
+        const retryAfter = Math.min(retryAfterOf(error), this.#options.everyMs);
         mayHurry = retryAfter === 0;
-        delay = Math.max(retryAfter, Math.min(this.#backoff.next(retryAfter), this.#options.everyMs));
+        delay = Math.max(retryAfter, Math.min(this.#backoff.next(), this.#options.everyMs));
         complain(this.#options.slice, 'read', error, delay);
       }
     }

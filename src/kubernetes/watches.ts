@@ -168,7 +168,8 @@ export class Watches<T extends ApiObject> {
   }
 
   /**
-   * Rule B6. The first one closes the watch. What is known to be so costs no list, but for finding out that it is gone. And
+   * Rule B6. Its addresses are nobody's from now on, not only once a list has failed to read it too: what stands behind it in the
+   * stream is applied, and may claim the same ones. The first one closes the watch. What is known to be so costs no list, but for finding out that it is gone. And
    * while lists back off, because there was one a short time ago, the rest goes on being served and watched: each new one is set
    * aside at once, and nothing is proof of freshness until a list has spoken.
    */
@@ -176,10 +177,10 @@ export class Watches<T extends ApiObject> {
     const { progress, setAside, store } = this.#slice;
     const { requestAnotherList, isPaced } = this.#options;
     const known = setAside.isKnown(object);
+    store.setAside(object);
     if (!known && !isPaced()) return new Corrupt(cause, `an object cannot be read: ${object.reason}`);
     if (!known) progress.withhold();
     if (!known || eventType === 'DELETED') requestAnotherList(cause);
-    store.setAside(object);
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import {
   duration,
+  kubeconfigPaths,
   labelSelector,
   list,
   listenHost,
@@ -58,7 +59,7 @@ export const CORE = {
     fallback: undefined,
     fallbackText: "the pod's service account, or ~/.kube/config",
     example: '/etc/podwhois/kubeconfig',
-    parse: matching(/^\P{Cc}+$/u, 4096, 'the path of a file'),
+    parse: kubeconfigPaths,
   }),
   context: setting<string | undefined>({
     variable: 'KUBERNETES_CONTEXT',

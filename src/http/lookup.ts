@@ -84,6 +84,8 @@ export class Lookup {
     const pod = this.#find(question);
     if (this.#index.isSetAside(pod ?? question)) return UNREADABLE;
     if (pod) return this.#found(pod);
+    // An object that could not be read may be the one with this uid or container: neither need be known of it.
+    if (question.name === undefined && this.#index.unreadable > 0) return UNREADABLE;
     return MISSES[this.#view.partial ? 'not-in-view' : 'no-pod'];
   }
 

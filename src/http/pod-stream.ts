@@ -56,7 +56,10 @@ export class PodStream {
     const { index, response, signal, turns, buffer } = this.#parts;
     const wake = (): void => this.#wake?.();
     const unsubscribe = index.changes.onChange(wake);
-    response.on('drain', wake);
+    response.on('drain', () => {
+      this.#blocked = false;
+      wake();
+    });
     signal.addEventListener('abort', wake);
     try {
       while (!signal.aborted) {
@@ -143,6 +146,5 @@ export class PodStream {
   async #drained(): Promise<void> {
     const { response, signal } = this.#parts;
     while (response.writableNeedDrain && !signal.aborted) await this.#woken();
-    this.#blocked = false;
   }
 }

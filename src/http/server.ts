@@ -103,7 +103,10 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
   app.addHook('onSend', (_request, reply, _payload, done) => {
     try {
       const headers = freshness.headers();
-      for (let i = 0; i < headers.length; i += 2) reply.header(headers[i] as string, headers[i + 1]);
+      for (let i = 0; i < headers.length; i += 2) {
+        // Set already where an answer was begun before now.
+        if (!reply.hasHeader(headers[i] as string)) reply.header(headers[i] as string, headers[i + 1]);
+      }
     } catch (err) {
       // Left to Fastify, the answer would be this error's message.
       log.error({ err }, 'the age is not known');

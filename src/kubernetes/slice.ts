@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { explain, isForbidden } from './api-error.ts';
+import { ApiError, explain, isForbidden } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import type { Clock } from './clock.ts';
 import type { Complaints } from './complaints.ts';
@@ -44,9 +44,14 @@ export function complain<T extends ApiObject>(
   const reason = explain(error);
   const message = isForbidden(error) ? forbidden : failed;
   const sentence = isForbidden(error)
-    ? `not allowed to ${verb} ${slice.what}: the verb "${verb}" must be granted (${reason})`
-    : `${message}, ${slice.what}: ${reason}`;
+    ? `not allowed to ${verb} ${slice.what}: the verb "${verb}" must be granted`
+    : `${message}, ${slice.what}: ${inPublic(error)}`;
   slice.complaints.warn(message, sentence, { verb, reason, retryInMs: Math.round(retryInMs) });
+}
+
+/** /ready?verbose is for everybody, and what the API server writes is not: of its errors the code, the rest is in the log. */
+function inPublic(error: unknown): string {
+  return error instanceof ApiError ? `HTTP ${error.status}, see the log` : explain(error);
 }
 
 export function works<T extends ApiObject>(slice: Slice<T>, doing: keyof typeof MESSAGES): void {

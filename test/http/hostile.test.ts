@@ -306,3 +306,16 @@ test('a reader that takes nothing does not keep its connection for ever', async 
   connection.socket.resume();
   await connection.closed;
 });
+
+test('CONNECT that is reset at once ends nothing but its own connection', async (t) => {
+  const { port } = await startService(t, { pods: [POD] });
+  for (let i = 0; i < 30; i++) {
+    const { socket } = open(port);
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    socket.write('CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n');
+    if (i % 2 === 0) await once(socket, 'data');
+    socket.resetAndDestroy();
+  }
+  assert.equal((await ask(port, '/pod?ip=10.0.0.1')).status, 200);
+});

@@ -339,6 +339,18 @@ test('B1 a list whose version is compacted between two pages begins anew at once
   assert.deepEqual(served(), ['b', 'c', 'd']);
 });
 
+test('B1 a list whose version is always compacted between two pages backs off', async (t) => {
+  const { start, cluster, clock, metrics } = harness(t);
+  for (const name of ['a', 'b', 'c', 'd']) cluster.put(name);
+  cluster.streams = 'refused';
+  cluster.intercept = ({ verb, from }) => {
+    if (verb === 'pages' && from !== '0') throw new ApiError(410, { reason: 'Expired' });
+  };
+  await start();
+  await clock.advance(300_000);
+  assert.ok(metrics.lists_total.error < 25, `${metrics.lists_total.error} lists`);
+});
+
 test('A8 a list that fails half way leaves what is served as it was', async (t) => {
   const { cluster, clock, served } = await synced(t);
   cluster.streams = 'refused';
@@ -393,4 +405,17 @@ test('B5 a mistake in a loop itself does not end it', async (t) => {
   cluster.put('e');
   await clock.advance(700_000);
   assert.ok(served().includes('e'), 'and the periodic list goes on');
+});
+
+test('B5 a Retry-After of a year on a consistent read does not end them: the next comes at the usual pace', async (t) => {
+  const { cluster, clock, reflector } = await synced(t);
+  let refused = 0;
+  cluster.intercept = ({ verb }) => {
+    if (verb !== 'read' || refused > 0) return;
+    refused++;
+    throw new ApiError(429, { retryAfterMs: 999_999_000 });
+  };
+  await clock.advance(90_000);
+  assert.equal(refused, 1);
+  assert.ok(reflector.ageMs() < 60_000, `${reflector.ageMs()} ms`);
 });

@@ -23,7 +23,7 @@ export const FILTERS = {
 
 /** `/pods`: in pages, or all of them by address. */
 export function listRoutes(app: App, parts: Parts): void {
-  const { limits, freshness } = parts;
+  const { clock, limits, freshness } = parts;
   const scans = new Slots(limits.maxScans);
   const exports = new Slots(limits.maxExports);
 
@@ -85,7 +85,11 @@ export function listRoutes(app: App, parts: Parts): void {
       requireFresh(freshness);
       const free = scans.take();
       try {
-        return sendJson(reply, await page(parts, { filter, after, size, signal }));
+        // A page says what was known when it was begun: what came while it was read may be in it or not.
+        const [begun, ageMs, version] = [clock.now(), freshness.ageMs(), freshness.resourceVersion];
+        const json = await page(parts, { filter, after, size, signal });
+        reply.header('x-podwhois-age', ((ageMs + clock.now() - begun) / 1000).toFixed(3));
+        return sendJson(reply.header('x-podwhois-resource-version', version), json);
       } finally {
         free();
       }

@@ -18,6 +18,8 @@ export const LIMITS = {
   maxBody: 96 * 1024,
 
   maxBatch: 1_000,
+  /** Of a batch's answer, which is made in one turn: what is left then is to be asked for again. Ordinary pods take 1.5 MB. */
+  maxBatchBytes: 8 * 1024 * 1024,
   defaultPage: 500,
   maxPage: 1_000,
   /** A page also ends here: an allow-listed annotation can be 256 KiB long. */

@@ -1,4 +1,4 @@
-import type { Pod } from '../pod.ts';
+import type { Pod, StringMap } from '../pod.ts';
 
 export interface Change {
   readonly sequence: number;
@@ -22,13 +22,40 @@ export interface ChangeFeed {
   onChange(wake: () => void): () => void;
 }
 
-/** A ring of the latest changes. Holds `capacity` of them and the records they name, however many readers there are. */
+/**
+ * Labels and annotations are their writers' to choose, up to a megabyte a pod: of their characters the ring keeps at most this
+ * many alive, and drops the oldest changes for it. Ordinary pods do not come near (300 characters, 8,192 changes: 5 million).
+ */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+
+const weights = new WeakMap<StringMap, number>();
+
+function charactersOf(map: StringMap): number {
+  let count = weights.get(map);
+  if (count === undefined) {
+    count = 0;
+    for (const key of Object.keys(map)) count += key.length + (map[key] ?? '').length;
+    weights.set(map, count);
+  }
+  return count;
+}
+
+function weightOf(change: Change | undefined): number {
+  if (change === undefined) return 0;
+  const { pod, previous = pod } = change;
+  const own = charactersOf(pod.labels) + charactersOf(pod.annotations);
+  return previous === pod ? own : own + charactersOf(previous.labels) + charactersOf(previous.annotations);
+}
+
+/** A ring of the latest changes. Holds `capacity` of them at most and the records they name, however many readers there are. */
 export class ChangeRing implements ChangeFeed {
   readonly #capacity: number;
   readonly #onListenerError: (error: unknown) => void;
   /** The change of sequence s stands at s % capacity. */
   readonly #ring: (Change | undefined)[];
   #sequence = 0;
+  /** Of the labels and annotations that are held. */
+  #characters = 0;
   /** The oldest sequence that `since` still knows what came after. */
   #oldest = 0;
   readonly #listeners = new Set<{ readonly wake: () => void }>();
@@ -68,14 +95,21 @@ export class ChangeRing implements ChangeFeed {
 
   push(type: Change['type'], pod: Pod, previous: Pod | undefined): void {
     const sequence = ++this.#sequence;
-    this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous };
-    if (this.size > this.#capacity) this.#oldest++;
+    const change: Change = { sequence, type, pod, previous };
+    this.#characters += weightOf(change);
+    while (this.size > this.#capacity || (this.#characters > MOST_CHARACTERS && this.size > 1)) {
+      const oldest = ++this.#oldest % this.#capacity;
+      this.#characters -= weightOf(this.#ring[oldest]);
+      this.#ring[oldest] = undefined;
+    }
+    this.#ring[sequence % this.#capacity] = change;
     this.#wakeSoon();
   }
 
   /** The state is another one, without changes that lead to it: every reader must take a snapshot. */
   restart(): void {
     this.#ring.fill(undefined);
+    this.#characters = 0;
     this.#oldest = ++this.#sequence;
     this.#wakeSoon();
   }

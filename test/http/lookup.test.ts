@@ -388,3 +388,29 @@ test('each question that is answered is counted once, by its outcome', async (t)
   const { found, invalid, terminal, 'no-pod': none } = metrics.counters.lookups_total;
   assert.deepEqual([found, none, invalid, terminal], [3, 1, 1, 1]);
 });
+
+test('B6 while an object cannot be read, a uid or container that nobody has may be its own: 503, not 404', async (t) => {
+  const { port, index } = await startService(t, { pods: [makePod('a', { podIps: ['10.0.0.1'] })] });
+  for (const question of ['uid=nobodys', 'container_id=nobodys']) {
+    assert.equal((await ask(port, `/pod?${question}`)).status, 404, question);
+  }
+  index.slice().setAside({ key: 'digest', namespace: 'default', name: 'b', ips: [], reason: 'made up' });
+  for (const question of ['uid=nobodys', 'container_id=nobodys']) {
+    assert.equal((await ask(port, `/pod?${question}`)).json['code'], 'unreadable', question);
+  }
+  assert.equal((await ask(port, '/pod?namespace=default&name=c')).status, 404);
+});
+
+test('a batch of fat pods is bounded in bytes: what is left is to be asked for again', async (t) => {
+  const labels = { fat: 'x'.repeat(1000) };
+  const { port } = await startService(t, {
+    pods: [makePod('a', { podIps: ['10.0.0.1'], labels })],
+    limits: { maxBatchBytes: 10_000 },
+  });
+  const { json } = await ask(port, '/pods/lookup', post({ ips: Array.from({ length: 30 }, () => '10.0.0.1') }));
+  const results = json['results'] as { status: number; code?: string }[];
+  assert.equal(results.length, 30);
+  const found = results.filter(({ status }) => status === 200).length;
+  assert.ok(found >= 5 && found <= 10, `${found}`);
+  assert.deepEqual(results.at(-1), { ip: '10.0.0.1', status: 503, code: 'overloaded' });
+});

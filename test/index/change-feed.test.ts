@@ -161,3 +161,13 @@ test('a reader who is far behind costs the index nothing', () => {
   assert.equal(index.changes.since(sequence), undefined);
   assert.equal(index.changes.since(index.changes.sequence - 8)?.length, 8);
 });
+
+test('a feed of fat labels holds fewer changes: memory is bounded in characters, not only in changes', () => {
+  const feed = ring(8192);
+  for (let i = 0; i < 300; i++) {
+    feed.push('modified', makePod({ labels: { fat: `${i}`.padEnd(1024 * 1024, 'x') } }), undefined);
+  }
+  assert.ok(feed.size > 30 && feed.size <= 64, `${feed.size}`);
+  assert.equal(feed.since(feed.sequence - feed.size)?.length, feed.size);
+  assert.equal(feed.since(feed.sequence - feed.size - 1), undefined);
+});

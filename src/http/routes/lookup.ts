@@ -110,9 +110,14 @@ export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): voi
     },
     (request, reply) => {
       requireFresh(freshness);
+      let bytes = 0;
       const results = request.body.ips.map((text) => {
+        // Labels are other people's and may be a megabyte long.
+        if (bytes > limits.maxBatchBytes) return `{"ip":${JSON.stringify(text)},"status":503,"code":"overloaded"}`;
         const ip = canonicalIp(text);
-        return result(text, lookup.count(ip === undefined ? INVALID_IP : lookup.ofAddress(ip)));
+        const one = result(text, lookup.count(ip === undefined ? INVALID_IP : lookup.ofAddress(ip)));
+        bytes += one.length;
+        return one;
       });
       return sendJson(reply, `{"results":[${results.join(',')}]}`);
     },

@@ -254,6 +254,7 @@ test('a walk through a namespace stays in it', () => {
   for (const namespace of ['a', 'a-b', 'b', '', 'ab', 'z']) {
     assert.deepEqual([...index.walk({ namespace })], within(namespace), namespace);
   }
+  assert.deepEqual([...index.walk({ namespace: 'a-b', after: { namespace: 'a', name: '' } })], within('a-b'));
   const [a] = pods;
   assert.deepEqual([...index.walk({ namespace: 'a-b', after: { namespace: 'a', name: 'zz' } })], within('a-b'));
   assert.deepEqual(

@@ -4,8 +4,8 @@ import type { NameKey } from './ordered-pods.ts';
 
 /**
  * What is gone, with the version up to which it is history (rule A3): a uid, and a name that somebody held until then. The
- * name is remembered because events get lost (rule B7): when a list or an event that comes late brings a pod under that name which the
- * index never saw, its uid alone does not tell that it is older than one that has been and gone.
+ * name is remembered because events get lost (rule B7): when a late list or event brings a pod under that name which the index
+ * never saw, its uid alone does not tell that it is older than one that has been and gone.
  *
  * Bounded. What is dropped, the oldest first, leaves behind the version below which an unknown pod is not believed.
  */

@@ -257,9 +257,7 @@ export class Slice {
     if (stored) this.#drop(stored, count);
     const other = live.add(pod);
     if (other) {
-      if (!isNewer(pod.resourceVersion, other.resourceVersion)) {
-        return false;
-      }
+      if (!isNewer(pod.resourceVersion, other.resourceVersion)) return false;
       this.#drop(other, count);
       live.add(pod);
     }

@@ -6,6 +6,7 @@ import { Bell } from './bell.ts';
 import { ConsistentLists } from './consistent-list.ts';
 import { CONFIRM_AFTER_MS } from './progress.ts';
 import { complain, works } from './slice.ts';
+import type { ResourceVersion } from '../pod.ts';
 import type { ApiObject } from './api-object.ts';
 import type { FetchedList } from './consistent-list.ts';
 import type { Sent } from './progress.ts';
@@ -58,7 +59,7 @@ export class Lists<T extends ApiObject> {
   #mayRetrySoon = false;
   #resyncAt = -Infinity;
   #size = 0;
-  #suspect: { readonly replacement: Replacement<T>; readonly at: number } | undefined;
+  #suspect: Replacement<T> | undefined;
 
   constructor(options: ListsOptions<T>) {
     this.#options = options;
@@ -182,7 +183,7 @@ export class Lists<T extends ApiObject> {
     const rebuild = verdict === 'backwards';
     // After a rebuild no served record is newer than the list: they are of another history.
     const against = rebuild ? progress.sending(0).newestSeen : list.version;
-    if (!this.#isBelieved(list.replacement, against, sent)) {
+    if (!this.#isBelieved(list.replacement, against)) {
       metrics.lists_total.shrunken++;
       progress.withhold();
       return 'shrunken';
@@ -191,16 +192,16 @@ export class Lists<T extends ApiObject> {
     return 'committed';
   }
 
-  /** Rule B9. */
-  #isBelieved(replacement: Replacement<T>, against: string, sent: Sent): boolean {
+  /** Rule B9. Between two attempts lies a second at least. */
+  #isBelieved(replacement: Replacement<T>, against: ResourceVersion): boolean {
     const { total, lost } = replacement.shrinkage(against);
     const shrunken = (replacement.size === 0 && lost > 0) || (total >= 5 && lost * 2 > total);
     const before = this.#suspect;
-    if (!shrunken || (before && sent.at - before.at >= CONFIRM_AFTER_MS && before.replacement.alike(replacement))) {
+    if (!shrunken || before?.alike(replacement)) {
       this.#suspect = undefined;
       return true;
     }
-    this.#suspect = { replacement, at: this.#slice.clock.now() };
+    this.#suspect = replacement;
     this.#refuse(REFUSED.shrunken, { total, lost });
     return false;
   }

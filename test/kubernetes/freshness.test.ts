@@ -61,7 +61,7 @@ test('C1 answers that overtake each other never make it older', () => {
   assert.equal(freshness.ageMs(2_000), 0);
 });
 
-test('B8 after a rebuild the versions of the former history are waited for no more', () => {
+test('B8 after a rebuild the former history proves nothing newer', () => {
   const freshness = new Freshness();
   freshness.listed(0, '1000');
   freshness.read(1_000, '1005');

@@ -155,7 +155,7 @@ export class ModelCluster implements ListWatch<Pod> {
       yield [{ type: 'ERROR', status: GONE }];
       return;
     }
-    const watch = new OpenWatch(signal);
+    const watch = new OpenWatch(signal, Number(from));
     this.#watches.add(watch);
     try {
       onOpen?.();
@@ -225,7 +225,7 @@ export class ModelCluster implements ListWatch<Pod> {
   #happened({ type, object }: { type: EventType; object: Pod }): void {
     const event = this.#event(type, object);
     this.#log.push({ version: this.version, event });
-    if (!this.loseNextEvent) this.send(event);
+    if (!this.loseNextEvent) for (const watch of this.#watches) watch.happened(event, this.version);
     this.loseNextEvent = false;
     this.onChange();
   }
@@ -252,10 +252,19 @@ class OpenWatch {
   readonly #queue: Batch<Pod>[] = [];
   #ended: { readonly error: Error | undefined } | undefined;
   #wake = (): void => {};
+  #from: number;
 
-  constructor(signal: AbortSignal) {
+  constructor(signal: AbortSignal, from: number) {
+    this.#from = from;
     this.#signal = signal;
     signal.addEventListener('abort', () => this.#wake());
+  }
+
+  /** A watch from a future version stays silent until that has come. */
+  happened(event: WatchEvent<Pod>, version: number): void {
+    if (version <= this.#from) return;
+    this.#from = version;
+    this.send([event]);
   }
 
   send(batch: Batch<Pod>): void {

@@ -3,28 +3,36 @@ import type { Pod } from '../pod.ts';
 /** A power of two. */
 const SLOTS = 16_384;
 
-/** Two bytes a character at worst, but for names and labels one: 12 MiB at most, some 6 as a rule. */
+/** Bytes of text. */
 const CAPACITY = 6 * 1024 * 1024;
 
 /**
- * What was made of the pods that were asked for lately, by address. An address has one slot, and whoever comes last has it; what
+ * What was made of the pods that were asked for lately, by address. An address has one slot, and whoever came last has it; what
  * is found counts only for the very record it was made of, and records never change. Proxies ask for the same few callers again
- * and again; when addresses are drawn from all of a large cluster, this costs next to nothing.
+ * and again. Where addresses are drawn from all of a large cluster, keeping answers would only make them long-lived garbage:
+ * so an answer is kept when its address comes twice without another of the same slot between.
  */
 export class AnswerCache<T> {
   readonly #pods: (Pod | undefined)[] = Array.from({ length: SLOTS });
   readonly #answers: (T | undefined)[] = Array.from({ length: SLOTS });
   readonly #sizes = new Int32Array(SLOTS);
+  /** The hash of the last address that was not found in its slot. */
+  readonly #missed = new Int32Array(SLOTS);
   #total = 0;
 
   get(ip: string, pod: Pod): T | undefined {
-    const slot = slotOf(ip);
+    const slot = hashOf(ip) & (SLOTS - 1);
     return this.#pods[slot] === pod ? this.#answers[slot] : undefined;
   }
 
-  /** `size` in characters. Without room for it nothing changes. */
+  /** `size` in bytes. Kept only if the address was the last that was given for its slot, and if there is room. */
   set(ip: string, pod: Pod, answer: T, size: number): void {
-    const slot = slotOf(ip);
+    const hash = hashOf(ip);
+    const slot = hash & (SLOTS - 1);
+    if (this.#missed[slot] !== hash) {
+      this.#missed[slot] = hash;
+      return;
+    }
     const total = this.#total - (this.#sizes[slot] ?? 0) + size;
     if (total > CAPACITY) return;
     this.#pods[slot] = pod;
@@ -33,15 +41,15 @@ export class AnswerCache<T> {
     this.#total = total;
   }
 
-  /** In characters. */
+  /** In bytes. */
   get size(): number {
     return this.#total;
   }
 }
 
-/** FNV-1a; the low bits of both the host and the network part count. */
-function slotOf(ip: string): number {
+/** FNV-1a, its high bits folded into the low ones, that choose the slot. */
+function hashOf(ip: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < ip.length; i++) hash = Math.imul(hash ^ ip.charCodeAt(i), 0x01000193);
-  return (hash ^ (hash >>> 15)) & (SLOTS - 1);
+  return hash ^ (hash >>> 15);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../src/index/ip-address.ts';
+import { until } from '../support/until.ts';
 import { changed, makePod } from './support/pods.ts';
 import { ask, exchange, parseAnswer } from './support/raw.ts';
 import { startService } from './support/service.ts';
@@ -413,4 +414,23 @@ test('a batch of fat pods is bounded in bytes: what is left is to be asked for a
   const found = results.filter(({ status }) => status === 200).length;
   assert.ok(found >= 5 && found <= 10, `${found}`);
   assert.deepEqual(results.at(-1), { ip: '10.0.0.1', status: 503, code: 'overloaded' });
+});
+
+test('requests are logged at debug only, with what was answered', async (t) => {
+  const quiet = await startService(t);
+  await ask(quiet.port, '/pod?ip=10.0.0.1');
+  await ask(quiet.port, '/nothing');
+  assert.deepEqual(quiet.logged, []);
+  const { port, logged } = await startService(t, { logLevel: 'debug' });
+  await ask(port, '/pod?ip=10.0.0.1');
+  await ask(port, '/nothing?x=1');
+  await until('two lines', () => logged.length === 2, { everyMs: 5 });
+  const lines = logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    lines.map(({ msg, method, url, peer, status }) => ({ msg, method, url, peer, status })),
+    [
+      { msg: 'answered', method: 'GET', url: '/pod?ip=10.0.0.1', peer: '127.0.0.1', status: 404 },
+      { msg: 'answered', method: 'GET', url: '/nothing?x=1', peer: '127.0.0.1', status: 404 },
+    ],
+  );
 });

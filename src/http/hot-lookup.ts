@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { retryAfter } from '../errors.ts';
+import { JSON_TYPE } from './answering.ts';
 import type { Freshness } from './freshness.ts';
 import type { Lookup } from './lookup.ts';
 
 const PREFIX = '/pod?ip=';
 /** Whatever else could stand there means something in a query: `%`, `+`, `&`, `;`, or is not a URL. */
 const PLAIN_ADDRESS = /^[0-9A-Fa-f.:]{1,45}$/;
-
-export const JSON_TYPE = 'application/json; charset=utf-8';
 
 /**
  * `GET /pod?ip=<address>` and nothing else, answered in front of Fastify's router, which takes a tenth of such a request.

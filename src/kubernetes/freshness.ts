@@ -46,8 +46,9 @@ export class Freshness {
     this.#prove(sentAt);
   }
 
-  /** Rule B8: versions began again. A read of the former history that waits still was sent before this list, and proves less. */
+  /** Rule B8: versions began again. What waits for versions of the former history waits in vain. */
   rebuilt(sentAt: number, version: ResourceVersion): void {
+    this.#pending.length = 0;
     this.#reached = version;
     this.listed(sentAt, version);
   }

@@ -17,10 +17,12 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
   let churn: Churn;
 
   before(async () => {
-    stage = await Stage.up(
-      {},
-      { READY_MAX_STALENESS: `${READY_MAX_STALENESS_MS}ms`, SERVE_MAX_STALENESS: `${SERVE_MAX_STALENESS_MS}ms` },
-    );
+    const settings = {
+      READY_MAX_STALENESS: `${READY_MAX_STALENESS_MS}ms`,
+      SERVE_MAX_STALENESS: `${SERVE_MAX_STALENESS_MS}ms`,
+      RESYNC_INTERVAL: '10s', // so that lists, too, meet every fault
+    };
+    stage = await Stage.up({}, settings);
     churn = await Churn.start(stage.plane, stage.kubectl);
     await until('the load is there', () => stage.observer.timeline.addresses().length > 20);
   });

@@ -1,6 +1,5 @@
 import {
   duration,
-  kubeconfigPaths,
   labelSelector,
   list,
   listenHost,
@@ -59,7 +58,7 @@ export const CORE = {
     fallback: undefined,
     fallbackText: "the pod's service account, or ~/.kube/config",
     example: '/etc/podwhois/kubeconfig',
-    parse: kubeconfigPaths,
+    parse: matching(/^\P{Cc}+$/u, 4096, 'the path of a file'),
   }),
   context: setting<string | undefined>({
     variable: 'KUBERNETES_CONTEXT',

@@ -75,7 +75,8 @@ export async function findAccess(settings: CredentialSettings, around: Surroundi
       return config;
     } catch (error) {
       if (error instanceof AccessError) throw error;
-      throw new AccessError(place.setting, `cannot be used: ${whyUnusable(error)}`);
+      const where = place.kind === 'files' ? ` (${place.paths})` : '';
+      throw new AccessError(place.setting, `cannot be used: ${whyUnusable(error)}${where}`);
     }
   };
   const config = load();

@@ -1,6 +1,4 @@
-import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { delimiter } from 'node:path';
 import { formatDuration, parseDuration } from '../duration.ts';
 import { isLabelKey, parseLabelSelector } from '../label-selector.ts';
 import { oneLine } from '../terminal.ts';
@@ -78,12 +76,6 @@ export const listenHost: Parser<string> = (text) => {
   // 300.1.1.1 is a wrong address, not a host's name (RFC 1123, 2.1: the last label is not all digits).
   if (isIP(text) !== 0 || (name.test(text) && !/^[0-9]+$/.test(labels.at(-1) ?? ''))) return text;
   return new Wrong('an address or a host name, without a port or brackets');
-};
-
-/** One path, or several of which kubectl takes those that are there; that one is there shows at start, with all else that is wrong. */
-export const kubeconfigPaths: Parser<string> = (text) => {
-  const isFile = (path: string): boolean => path !== '' && statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-  return text.split(delimiter).some(isFile) ? text : new Wrong('the path of a kubeconfig file that is there');
 };
 
 /** An http or https URL without user, query and fragment; a path is kept (proxies). Without the trailing slash. */

@@ -105,7 +105,7 @@ export class ApiClient implements Transport {
   }
 
   async #request(path: string, { tls, headers }: Credentials, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const response = await this.#agentFor(tls).request({
+    return await this.#agentFor(tls).request({
       origin: this.#origin,
       path: this.#prefix + path,
       method: 'GET',
@@ -117,8 +117,6 @@ export class ApiClient implements Transport {
       },
       signal,
     });
-    response.body.on('error', () => {}); // whoever reads it gets the error; when nobody does, it must not end the process
-    return response;
   }
 
   /** Rule B10: a changed CA or client certificate makes a new agent; what runs over the old one may end there. */
@@ -174,7 +172,8 @@ async function refusal(response: Dispatcher.ResponseData, format: WireFormat | u
     await drop(response);
     return new UnexpectedAnswer(`a redirect (${statusCode}), which an API server does not send`);
   }
-  const status = format?.status(await beginning(response));
+  const body = await beginning(response); // of any format: what is not read keeps its connection
+  const status = format?.status(body);
   const retryAfterMs = retryAfter(headers['retry-after']) ?? (status?.retryAfterSeconds ?? 0) * 1000;
   return new ApiError(statusCode, {
     reason: status?.reason ?? '',

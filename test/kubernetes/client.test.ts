@@ -139,20 +139,36 @@ test('B5 an error keeps its status, its reason and message, and Retry-After: in 
 });
 
 test('an error body is read up to a bound, and may be anything', async (t) => {
+  const closed: Promise<unknown>[] = [];
   const server = await scriptedServer(t, (request, response) => {
     response.writeHead(500, { 'content-type': request.url === '/html' ? 'text/html' : 'application/json' });
     const more = (): void => {
       while (response.write('x'.repeat(10_000)));
     };
     response.on('drain', more);
+    closed.push(once(response, 'close'));
     more();
   });
   const { client } = clientFor(t, server.url);
   for (const path of ['/html', '/json']) {
-    const error = await refusalOf(client.get(path, AbortSignal.timeout(5_000)));
+    const signal = AbortSignal.timeout(5_000);
+    const error = await refusalOf(client.get(path, signal));
+    assert.equal(signal.aborted, false, 'it was not the signal that ended it');
     assert.equal(error.status, 500);
     assert.equal(error.message, '500');
   }
+  await Promise.all(closed);
+});
+
+test('an answer that nobody reads, and whose request is aborted, harms nobody', async (t) => {
+  const server = await scriptedServer(t, (_request, response) => {
+    response.setHeader('content-type', 'application/json').write('{');
+  });
+  const { client } = clientFor(t, server.url);
+  const stop = new AbortController();
+  await client.get('/', stop.signal);
+  stop.abort(new Error('stop'));
+  await new Promise((resolve) => setTimeout(resolve, 20)); // an error event without a listener would end the process
 });
 
 test('half-open connection behind a black hole: the deadline ends it, and the next request is answered', async (t) => {

@@ -12,6 +12,8 @@ export const ERRORS = {
   invalid_ip: { status: 400, meaning: 'not an IP address in one of its plain forms' },
   invalid_selector: { status: 400, meaning: 'not a Kubernetes label selector; the message says where it goes wrong' },
   invalid_continue: { status: 400, meaning: 'not a token that /pods gave for this question' },
+  unauthorized: { status: 401, meaning: 'the bearer token of LOOKUP_TOKEN_FILE is missing or wrong' },
+  forbidden: { status: 403, meaning: 'the preflight denies; reason says why' },
   pod_not_found: { status: 404, meaning: 'no pod answers; reason says why' },
   route_not_found: { status: 404, meaning: 'there is nothing at this path' },
   method_not_allowed: { status: 405, meaning: 'the path exists, the method does not; Allow lists what does' },

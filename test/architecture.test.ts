@@ -7,9 +7,20 @@ const root = join(import.meta.dirname, '..');
 
 /** What a room may import of the others; what stands at the top of src/ is listed by name. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  kubernetes: ['pod.ts', 'resource-version.ts'],
-  index: ['pod.ts', 'resource-version.ts'],
-  http: ['index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts', 'label-selector.ts', 'duration.ts'],
+  kubernetes: ['pod.ts', 'namespace.ts', 'resource-version.ts'],
+  index: ['pod.ts', 'namespace.ts', 'resource-version.ts'],
+  http: [
+    'index',
+    'settings', // of a capability: its own table
+    'pod.ts',
+    'namespace.ts',
+    'resource-version.ts',
+    'errors.ts',
+    'metrics.ts',
+    'label-selector.ts',
+    'duration.ts',
+    'terminal.ts',
+  ],
   sinks: ['index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
   controllers: ['kubernetes', 'index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
   simulator: ['pod.ts', 'resource-version.ts', 'label-selector.ts'],

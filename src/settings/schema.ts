@@ -75,7 +75,7 @@ export function readSettings<S extends Schema>(schema: S, given: Given, checks: 
   for (const [key, setting] of Object.entries(schema)) {
     const text = (given.flags[key] ?? given.environment[setting.variable] ?? '').trim();
     const value = text === '' ? setting.fallback : read(setting, text);
-    if (value instanceof Wrong) complain(key, value.expected);
+    if (value instanceof Wrong) complain(key, `${value.expected}, for example ${setting.example}`);
     else values[key] = Array.isArray(value) ? Object.freeze(value) : value;
   }
   for (const check of checks) {
@@ -107,7 +107,7 @@ function problem(
   const [name, other, text] =
     flag === undefined ? [setting.variable, flagName(setting), variable] : [flagName(setting), setting.variable, flag];
   const shown = setting.secret ? 'has a value that is not shown here' : `is ${show(text ?? setting.fallbackText)}`;
-  return `${name} (or ${other}) ${shown}: must be ${expected}, for example ${setting.example}`;
+  return `${name} (or ${other}) ${shown}: must be ${expected}`;
 }
 
 /** The value in quotes on one line. Whatever stands before an @ in a URL may be a password. */

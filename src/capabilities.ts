@@ -1,26 +1,100 @@
 /**
  * THE list of optional capabilities. Two lines each: one imports what its folder says of itself, one lists it:
  *
- *     import { forwardAuth } from …/http/forward-auth/settings.ts
- *     export const CAPABILITIES: readonly Capability[] = [forwardAuth];
+ *     import { forwardAuth } from './http/forward-auth/settings.ts';
+ *     export const CAPABILITIES: readonly Capability[] = [capability(forwardAuth)];
  *
- * Deleting a capability's folder, its two lines here, its tests and its chart file leaves everything else green. None is there yet,
- * and so nothing runs them yet: the first one brings, in commands/serve.ts, the loop that does.
+ * Deleting a capability's folder, its two lines here, its tests and its chart file leaves everything else green.
+ * commands/serve.ts loads what is on, service.ts plugs it in.
  */
-import type { Schema, Values } from './settings/schema.ts';
+import type { HttpPlug } from './http/plug.ts';
+import type { View } from './index/answer.ts';
+import type { PodIndex } from './index/pod-index.ts';
+import type { Clock } from './kubernetes/clock.ts';
+import type { Log } from './log.ts';
+import type { Families, Metrics } from './metrics.ts';
+import type { CORE, Settings } from './settings.ts';
+import type { Check, Schema, Values } from './settings/schema.ts';
+import type { SliceDetail, Slices } from './slices.ts';
 
 /**
  * What a capability's `settings.ts` exports. It holds nothing but this, the schema and its checks: it is always loaded, so that
- * flags, `--help` and the documentation know the settings while the capability is off.
+ * flags, `--help` and the documentation know the settings while the capability is off. It fits this by its shape, for rooms do not
+ * import this file.
  */
-export interface Capability<S extends Schema = Schema> {
+export interface Definition<S extends Schema> {
   /** As its folder is called. */
   readonly name: string;
+  /** Keys, variables and flags are none of the core's or of another capability. */
   readonly settings: S;
-  /** Off unless one of its settings says otherwise. */
+  /** Rules over its own values and the core's, told together with all other wrong settings; asked whether it is on or not. */
+  readonly checks?: readonly Check<S & typeof CORE>[];
+  /** What it publishes at `/metrics`, by name. */
+  readonly metrics?: Families;
+  /** Off unless its settings say otherwise. */
   isOn(settings: Values<S>): boolean;
+  /** Sentences for the log at start; asked whether it is on or not. */
+  warnings?(settings: Values<S> & Settings): readonly string[];
   /** Imports the one file that plugs it in; only called when it is on. */
-  load(): Promise<unknown>;
+  readonly load: () => Promise<Pluggable<Values<S>>>;
 }
 
+export interface Pluggable<Own> {
+  readonly plug: (context: Context<Own>) => Plugged | Promise<Plugged>;
+}
+
+/** What a capability is given when the service starts. */
+export interface Context<Own = unknown> {
+  /** The core's and its own, frozen. */
+  readonly settings: Settings & Own;
+  readonly index: PodIndex;
+  readonly view: View;
+  /** How fresh the pods are. */
+  readonly source: Slices;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /**
+   * The labels of all namespaces; the first call begins to watch them. `/ready` counts them while the last `countForReady` that
+   * this capability gave is true. No lookup depends on them.
+   */
+  readonly namespaces: (options?: { readonly countForReady?: boolean }) => NamespaceSource;
+}
+
+export interface NamespaceSource {
+  /** Why nothing can be said of them now; undefined when it can. */
+  readonly refusal: 'not_synced' | 'stale' | undefined;
+  /** undefined: there is no such namespace, or it is not known yet. */
+  labelsOf(namespace: string): Readonly<Record<string, string>> | undefined;
+  /** For `/ready`. */
+  details(): readonly SliceDetail[];
+}
+
+/** A capability that is part of the running service. */
+export interface Plugged {
+  readonly http?: HttpPlug;
+  /** Called once, after the server has stopped; the last one plugged in comes first. */
+  close?(): Promise<void> | void;
+}
+
+export type Capability = Definition<Schema>;
+
+/** A definition is checked by its own types here, and listed without them. */
+export const capability = <S extends Schema>(definition: Definition<S>): Capability =>
+  definition as unknown as Capability;
+
 export const CAPABILITIES: readonly Capability[] = [];
+
+/** What is on, ready to be plugged in. */
+export interface Loaded extends Pluggable<unknown> {
+  readonly name: string;
+}
+
+/** Loads what the settings turn on; the rest is not even imported. */
+export async function loadCapabilities(
+  capabilities: readonly Capability[],
+  settings: Settings,
+): Promise<readonly Loaded[]> {
+  const on = capabilities.filter((one) => one.isOn({ ...settings }));
+  return await Promise.all(on.map(async ({ name, load }) => ({ name, plug: (await load()).plug as Loaded['plug'] })));
+}

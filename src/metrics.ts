@@ -73,6 +73,21 @@ export const GAUGES = {
   waiters: 'Lookups that wait for their pod',
 } as const;
 
+/**
+ * What a capability publishes besides, by name; its folder holds the table, and `docs/metrics.md` lists it. The values of a label are
+ * listed, or a sentence fragment says what they are: something that the operator has written, never an address or a pod.
+ */
+export type Families = Readonly<Record<string, Family>>;
+
+export interface Family {
+  readonly type: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labels: Readonly<Record<string, readonly string[] | string>>;
+}
+
+/** One line of the exposition: the labels' values in the order of the family's labels, and the number. */
+export type Sample = readonly [labels: readonly string[], value: number];
+
 interface CounterRow {
   readonly help: string;
   readonly label: string | undefined;
@@ -91,6 +106,8 @@ export interface Metrics {
   readonly counters: Counters;
   /** Called at every scrape for the gauges it knows; what nobody knows is left out. */
   observe(read: () => Partial<Record<GaugeName, number>>): void;
+  /** Adds a family, named without the prefix; its samples are asked for at every scrape. The numbers of a counter only grow. */
+  publish(name: string, family: Family, samples: () => Iterable<Sample>): void;
   readonly contentType: string;
   /** The exposition, in Prometheus' text format. */
   text(): Promise<string>;
@@ -138,6 +155,17 @@ export function createMetrics(): Metrics {
   return {
     counters,
     observe: (read) => void readers.push(read),
+    publish(name, { type, help, labels }, samples) {
+      const labelNames = Object.keys(labels);
+      const collect = function (this: Counter<string> | Gauge<string>): void {
+        this.reset();
+        for (const [values, value] of samples()) {
+          this.inc(Object.fromEntries(labelNames.map((label, i) => [label, values[i] ?? ''])), value);
+        }
+      };
+      const options = { name: PREFIX + name, help, labelNames, registers: [], collect };
+      registry.registerMetric(type === 'counter' ? new Counter(options) : new Gauge(options));
+    },
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -1,5 +1,7 @@
+import type { Loaded, NamespaceSource } from './capabilities.ts';
 import { createServer } from './http/server.ts';
 import type { Limits } from './http/limits.ts';
+import type { HttpPlug } from './http/plug.ts';
 import { canonicalIp } from './index/ip-address.ts';
 import { PodIndex } from './index/pod-index.ts';
 import { ApiClient } from './kubernetes/client.ts';
@@ -14,6 +16,7 @@ import { protobuf } from './kubernetes/wire/protobuf.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
+import { NamespacesOnDemand } from './namespaces-on-demand.ts';
 import type { Pod } from './pod.ts';
 import type { Settings } from './settings.ts';
 import { Slices } from './slices.ts';
@@ -35,6 +38,13 @@ export interface Service {
 
 export interface ServiceOptions {
   readonly log: Log;
+  /** Of `loadCapabilities`: plugged in in this order. */
+  readonly capabilities?: readonly Loaded[];
+  /** Begins to watch namespaces; `done` once the signal has ended that. */
+  readonly watchNamespaces?: (signal: AbortSignal) => {
+    readonly source: NamespaceSource;
+    readonly done: Promise<void>;
+  };
   /** Where the API server could be found besides the settings; for tests. */
   readonly surroundings?: Surroundings;
   readonly limits?: Partial<Limits>;
@@ -45,10 +55,11 @@ const FORMATS = { 'application/vnd.kubernetes.protobuf': protobuf, 'application/
 
 /**
  * Composes the service out of its settings and starts it. Resolves when it listens, which is before the first sync (rule C4).
- * Throws `AccessError` when there is no API server to be found, and whatever keeps it from listening; nothing is left running then.
+ * Throws `AccessError` when there is no API server to be found, and whatever keeps a capability from starting or the server from
+ * listening; nothing is left running then.
  */
 export async function startService(settings: Settings, options: ServiceOptions): Promise<Service> {
-  const { log } = options;
+  const { log, capabilities = [], limits = {} } = options;
   const version = podwhoisVersion();
   const namespaces = settings.namespaces.length === 0 ? [undefined] : settings.namespaces;
   const partial =
@@ -59,6 +70,9 @@ export async function startService(settings: Settings, options: ServiceOptions):
     namespaces: settings.namespaces,
     onListenerError: (err) => log.error({ err }, 'a listener of the change feed failed'),
   });
+  // What is running besides the server, to be ended in reverse.
+  await using starting = new AsyncDisposableStack();
+  starting.defer(() => clock.close());
   const access = await findAccess(settings, options.surroundings);
   const client = new ApiClient({
     access,
@@ -67,6 +81,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     log: log.child({ component: 'client' }),
     userAgent: `podwhois/${version}`,
   });
+  starting.defer(async () => await client.close());
   // One reader for all slices: what records have in common is shared in it.
   const reader = podReader({ annotations: settings.annotations, canonicalIp });
   const reflectors = namespaces.map(
@@ -93,27 +108,53 @@ export async function startService(settings: Settings, options: ServiceOptions):
       }),
   );
   const source = new Slices(new Map(reflectors.map((reflector) => [reflector.what, reflector])), { partial });
-  const server = await createServer({
-    index,
-    source,
-    settings,
-    metrics,
-    clock,
-    version,
-    view: { partial, clusterCidrs: settings.clusterCidrs },
-    limits: options.limits ?? {},
-    log: log.child({ component: 'http' }),
-  });
-
   const stopping = new AbortController();
-  let url: string;
-  try {
-    url = await server.listen();
-  } catch (error) {
-    await server.close();
-    clock.close();
-    throw cannotListen(settings, error);
+  const watching: Promise<unknown>[] = [];
+  starting.defer(async () => {
+    stopping.abort();
+    await Promise.all(watching);
+  });
+  const labels = new NamespacesOnDemand(() => {
+    if (!options.watchNamespaces) throw new Error('nothing watches namespaces');
+    const { source, done } = options.watchNamespaces(stopping.signal);
+    watching.push(done);
+    return source;
+  });
+  const view = { partial, clusterCidrs: settings.clusterCidrs };
+  const plugs: HttpPlug[] = [];
+  for (const { name, plug } of capabilities) {
+    const plugged = await plug({
+      settings,
+      index,
+      view,
+      source,
+      clock,
+      log: log.child({ component: name }),
+      metrics,
+      namespaces: labels.for(name),
+    });
+    starting.defer(async () => await plugged.close?.());
+    if (plugged.http) plugs.push(plugged.http);
   }
+  const server = await createServer(
+    {
+      index,
+      source,
+      alsoNeeded: labels.needed,
+      settings,
+      metrics,
+      clock,
+      version,
+      view,
+      limits,
+      log: log.child({ component: 'http' }),
+    },
+    plugs,
+  );
+  const url = await server.listen().catch(async (error: unknown) => {
+    await server.close();
+    throw cannotListen(settings, error);
+  });
   log.info(
     {
       component: 'service',
@@ -123,7 +164,8 @@ export async function startService(settings: Settings, options: ServiceOptions):
     },
     'watching',
   );
-  const watching = Promise.all(reflectors.map((reflector) => reflector.run(stopping.signal)));
+  watching.push(...reflectors.map((reflector) => reflector.run(stopping.signal)));
+  const running = starting.move();
   let closed: Promise<void> | undefined;
   return {
     url,
@@ -132,12 +174,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     metrics,
     close({ delayMs = 0 } = {}) {
       const served = server.close({ delayMs });
-      closed ??= served.then(async () => {
-        stopping.abort();
-        await watching;
-        await client.close();
-        clock.close();
-      });
+      closed ??= served.then(async () => await running.disposeAsync());
       return closed;
     },
   };

@@ -225,31 +225,17 @@ const readyBeforeServe: Check<typeof CORE> = ({ readyMaxStaleness: ready, serveM
     ? [{ key: 'readyMaxStaleness', expected: `at most SERVE_MAX_STALENESS (${formatDuration(serve)})` }]
     : [];
 
-/** Throws `SettingsError` with everything that is wrong. */
+export const CORE_CHECKS: readonly Check<typeof CORE>[] = [readyBeforeServe];
+
+/** The core's alone. Throws `SettingsError` with everything that is wrong. */
 export function readCoreSettings(given: Given): Settings {
-  return readSettings(CORE, given, [readyBeforeServe]);
+  return readSettings(CORE, given, CORE_CHECKS);
 }
 
 /** What is allowed and may still surprise: sentences for the log at start. */
-export function warningsOf(settings: Settings): readonly string[] {
+export function coreWarnings(settings: Settings): readonly string[] {
   // Rule C3. A watch lasts at least 5 s, and its bookmark comes 2 s before its end.
   return settings.readyMaxStaleness < 15 * SECOND
     ? ['READY_MAX_STALENESS is under 15s: on a quiet cluster /ready may go to and fro']
     : [];
-}
-
-function shown(value: unknown, flag: string): unknown {
-  if (flag.includes('<duration>')) return formatDuration(Number(value));
-  return Array.isArray(value) ? value.map((one: string | Cidr) => (typeof one === 'string' ? one : one.text)) : value;
-}
-
-/** The settings that differ from their default, as a log line may hold them: durations as they are written, never a secret. */
-export function changedSettings(settings: Settings): Record<string, unknown> {
-  const changed: Record<string, unknown> = {};
-  for (const [key, { variable, flag, fallback, secret }] of Object.entries<Setting<unknown>>(CORE)) {
-    const value = settings[key as keyof Settings];
-    if (value === fallback) continue;
-    changed[variable] = secret ? '(set)' : shown(value, flag);
-  }
-  return changed;
 }

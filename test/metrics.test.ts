@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { CAPABILITIES } from '../src/capabilities.ts';
 import { COUNTERS, createMetrics, GAUGES } from '../src/metrics.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/metrics.md'), 'utf8');
@@ -24,7 +25,46 @@ test('the document and the code list the same metrics', () => {
       label === undefined ? '' : `${label}: ${values.join(', ')}`,
       help,
     ]),
+    ...CAPABILITIES.flatMap(({ metrics = {} }) => Object.entries(metrics)).map(([name, { type, help, labels }]) => [
+      `podwhois_${name}`,
+      type,
+      Object.entries(labels)
+        .map(([label, values]) => `${label}: ${typeof values === 'string' ? values : values.join(', ')}`)
+        .join('; '),
+      help,
+    ]),
   ]);
+});
+
+test("a capability's metrics have names of their own and no label that could hold an address or a pod", () => {
+  const families = CAPABILITIES.flatMap(({ metrics = {} }) => Object.entries(metrics));
+  const names = [...Object.keys(GAUGES), ...Object.keys(COUNTERS), ...families.map(([name]) => name)];
+  assert.equal(new Set(names).size, names.length);
+  for (const [name, { type, labels }] of families) {
+    assert.equal(name.endsWith('_total'), type === 'counter', name);
+    for (const label of Object.keys(labels))
+      assert.doesNotMatch(label, /^(ip|.*address|pod|uid|name|host|peer)$/, name);
+  }
+});
+
+test("a capability's family is read at the scrape, with all its labels, and starts empty", async () => {
+  const metrics = createMetrics();
+  const counted = new Map<string, number>();
+  const labels = { outcome: ['allow', 'deny'], rule: 'as the rules file names it' };
+  metrics.publish('verdicts_total', { type: 'counter', help: 'Verdicts', labels }, () =>
+    Array.from(counted, ([key, count]) => [key.split('/'), count] as const),
+  );
+  metrics.publish('rules', { type: 'gauge', help: 'Rules', labels: {} }, () => [[[], 3]]);
+  assert.match(await metrics.text(), /^# TYPE podwhois_verdicts_total counter$/m);
+  assert.doesNotMatch(await metrics.text(), /^podwhois_verdicts_total\{/m);
+  assert.match(await metrics.text(), /^podwhois_rules 3$/m);
+  counted.set('allow/the "office"', 2).set('deny/-', 5);
+  for (const scrape of ['first', 'second']) {
+    const text = await metrics.text();
+    assert.match(text, /^podwhois_verdicts_total\{outcome="allow",rule="the \\"office\\""\} 2$/m, scrape);
+    assert.match(text, /^podwhois_verdicts_total\{outcome="deny",rule="-"\} 5$/m, scrape);
+    assert.match(text, /^podwhois_rules 3$/m, scrape);
+  }
 });
 
 test('every counter is there from the start, with all its labels, and counts', async () => {

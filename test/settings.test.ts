@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { changedSettings, CORE, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings, warningsOf } from '../src/settings.ts';
+import { CAPABILITIES } from '../src/capabilities.ts';
+import { CORE, coreWarnings, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings } from '../src/settings.ts';
 import type { Settings } from '../src/settings.ts';
+import type { Setting } from '../src/settings/schema.ts';
+import { changedSettings } from '../src/settings/changed.ts';
 import { flagName, readSettings, SettingsError } from '../src/settings/schema.ts';
 import { boolean } from '../src/settings/parsers.ts';
 import { CONFIGURATION, withTables } from './support/write-docs.ts';
@@ -25,7 +28,7 @@ test('without flags and variables every setting has its default', () => {
   const settings = fromEnvironment({});
   for (const [key, setting] of Object.entries(CORE))
     assert.equal(settings[key as keyof Settings], setting.fallback, key);
-  assert.deepEqual(changedSettings(settings), {});
+  assert.deepEqual(changedSettings(CORE, settings), {});
 });
 
 test("the issue's defaults", () => {
@@ -44,7 +47,8 @@ test("the issue's defaults", () => {
 });
 
 test('the documented default and the example of every setting are what its parser reads', () => {
-  for (const setting of [CORE, DEMO, HEALTHCHECK, LOOKUP].flatMap((schema) => Object.values(schema))) {
+  const capabilities = CAPABILITIES.map(({ settings }) => settings);
+  for (const setting of [CORE, DEMO, HEALTHCHECK, LOOKUP, ...capabilities].flatMap((schema) => Object.values(schema))) {
     const schema = { it: setting };
     const read = (text: string) => readSettings(schema, { flags: { it: text }, environment: {} }).it;
     assert.doesNotThrow(() => read(setting.example), setting.variable);
@@ -255,8 +259,8 @@ test('C3 the soft limit may not be above the hard one, and a soft one under 15s 
   assert.deepEqual(problemsOf({ READY_MAX_STALENESS: '5m', SERVE_MAX_STALENESS: '5m' }), []);
   // A limit that is wrong by itself is not compared.
   assert.equal(problemsOf({ READY_MAX_STALENESS: '6m', SERVE_MAX_STALENESS: 'x' }).length, 1);
-  assert.deepEqual(warningsOf(fromEnvironment({ READY_MAX_STALENESS: '15s' })), []);
-  assert.match(warningsOf(fromEnvironment({ READY_MAX_STALENESS: '14s' }))[0] ?? '', /READY_MAX_STALENESS/);
+  assert.deepEqual(coreWarnings(fromEnvironment({ READY_MAX_STALENESS: '15s' })), []);
+  assert.match(coreWarnings(fromEnvironment({ READY_MAX_STALENESS: '14s' }))[0] ?? '', /READY_MAX_STALENESS/);
 });
 
 test('what was changed is told as it is written, secrets only as set', () => {
@@ -266,7 +270,7 @@ test('what was changed is told as it is written, secrets only as set', () => {
     PORT: '8080',
     CLUSTER_CIDR: '10.42.1.0/16',
   });
-  assert.deepEqual(changedSettings(settings), {
+  assert.deepEqual(changedSettings(CORE, settings), {
     NAMESPACE: ['shop'],
     CLUSTER_CIDR: ['10.42.0.0/16'],
     RESYNC_INTERVAL: '1m30s',
@@ -292,7 +296,10 @@ test('a boolean is true or false as it says, never because it is there', () => {
 });
 
 test('no two settings share a name, and variables and flags are written as such', () => {
-  const settings = [...Object.values(CORE), ...Object.values(LOOKUP)];
+  const capabilities = CAPABILITIES.map(({ settings }) => settings);
+  const keys = [CORE, ...capabilities].flatMap((schema) => Object.keys(schema));
+  assert.equal(new Set(keys).size, keys.length);
+  const settings = [CORE, LOOKUP, ...capabilities].flatMap((schema) => Object.values<Setting<unknown>>(schema));
   assert.equal(new Set(settings.map(({ variable }) => variable)).size, settings.length);
   assert.equal(new Set(settings.map((setting) => flagName(setting))).size, settings.length);
   for (const setting of settings) {
@@ -304,6 +311,7 @@ test('no two settings share a name, and variables and flags are written as such'
 test('the tables of docs/configuration.md are those of the settings', async () => {
   const page = readFileSync(CONFIGURATION, 'utf8');
   assert.equal(page, await withTables(page), 'docs/configuration.md is out of date: run "npm run docs"');
-  for (const { variable } of [...Object.values(CORE), ...Object.values(LOOKUP)])
+  const capabilities = CAPABILITIES.flatMap(({ settings }) => Object.values(settings));
+  for (const { variable } of [...Object.values(CORE), ...Object.values(LOOKUP), ...capabilities])
     assert.ok(page.includes(`\`${variable}\``), variable);
 });

@@ -3,10 +3,14 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { flagName } from '../settings/schema.ts';
 import type { Given, Schema, Setting } from '../settings/schema.ts';
 
-/** Gives a command the flags of a table of settings. Values stay text: `readSettings` reads them, commander does not. */
-export function addSettings(command: CommandUnknownOpts, schema: Schema): void {
+/**
+ * Gives a command the flags of a table of settings, under a heading of their own in its help where one is given. Values stay text:
+ * `readSettings` reads them, commander does not.
+ */
+export function addSettings(command: CommandUnknownOpts, schema: Schema, heading?: string): void {
   for (const setting of Object.values(schema)) {
     const option = new Option(setting.flag, describe(setting));
+    if (heading !== undefined) option.helpGroup(heading);
     if (setting.repeatable) {
       option.argParser((value: string, before: string | undefined) =>
         before === undefined ? value : `${before},${value}`,

@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream';
 import { Argument, Command, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import { CORE, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings } from '../settings.ts';
+import { CAPABILITIES } from '../capabilities.ts';
+import { readServeSettings, serveSchema } from '../serve-settings.ts';
+import { CORE, DEMO, HEALTHCHECK, LOOKUP } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
 import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
@@ -34,7 +36,11 @@ Examples:
 "podwhois serve --help" shows the settings of the service, docs/configuration.md explains them.`;
 
 /** All commands. Each sets `exit` when it is done; what is not needed for the command asked is not loaded. */
-export function createProgram(edge: Edge, exit: (code: number) => void): CommandUnknownOpts {
+export function createProgram(
+  edge: Edge,
+  exit: (code: number) => void,
+  capabilities = CAPABILITIES,
+): CommandUnknownOpts {
   const program = new Command('podwhois')
     .description('Which pod has this IP? Watches the pods of a Kubernetes cluster and answers from memory, over HTTP.')
     .version(podwhoisVersion(), '-V, --version')
@@ -46,11 +52,12 @@ export function createProgram(edge: Edge, exit: (code: number) => void): Command
 
   const serve = program.command('serve').description('watch the cluster and answer over HTTP (the default command)');
   addSettings(serve, CORE);
+  for (const { name, settings } of capabilities) addSettings(serve, settings, heading(name));
   serve
     .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
     .action(async (_options, command) => {
-      const settings = readCoreSettings(givenFor(command, CORE, edge.environment));
-      await (await import('./serve.ts')).serve(settings);
+      const settings = readServeSettings(givenFor(command, serveSchema(capabilities), edge.environment), capabilities);
+      await (await import('./serve.ts')).serve(settings, capabilities);
     });
 
   const demo = program
@@ -100,6 +107,9 @@ export function createProgram(edge: Edge, exit: (code: number) => void): Command
     });
   return program;
 }
+
+/** `forward-auth` → `Forward auth:`. */
+const heading = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1).replaceAll('-', ' ')}:`;
 
 /** `serve` is the default: `podwhois --port 80` is `podwhois serve --port 80`. An unknown word is an unknown command all the same. */
 export function withDefaultCommand(args: readonly string[]): readonly string[] {

@@ -14,14 +14,17 @@ export interface Source {
   ageMs(): number;
   readonly resourceVersion: string;
   readonly partial: boolean;
-  details(): readonly {
-    readonly slice: string;
-    readonly synced: boolean;
-    readonly ageMs: number;
-    readonly resourceVersion: string;
-    /** What is wrong with the watch, in a sentence. */
-    readonly problem: string | undefined;
-  }[];
+  details(): readonly Detail[];
+}
+
+/** How true one slice is now. */
+export interface Detail {
+  readonly slice: string;
+  readonly synced: boolean;
+  readonly ageMs: number;
+  readonly resourceVersion: string;
+  /** What is wrong with the watch, in a sentence. */
+  readonly problem: string | undefined;
 }
 
 export interface Clock {
@@ -61,6 +64,8 @@ export type Pods = Pick<
 export interface ServerOptions {
   readonly index: Pods;
   readonly source: Source;
+  /** What `/ready` asks for besides the pods; lookups do not. */
+  readonly alsoNeeded?: () => readonly Detail[];
   readonly view: View;
   readonly settings: HttpSettings;
   readonly limits?: Partial<Limits>;

@@ -8,7 +8,10 @@ export type HttpPlug = (parts: Parts) => HttpAddition;
 export interface HttpAddition {
   /** Its routes, with their schemas: the OpenAPI document is made of them. */
   routes?(app: App): void;
-  /** Asked with every request, in front of the router: whether it has taken it. Must not throw for what a client sends. */
+  /**
+   * Asked in front of the router, with every request that is well-formed and may be answered: whether it has taken it. Must not
+   * throw for what a client sends; should it, the answer is a 500.
+   */
   front?(request: IncomingMessage, response: ServerResponse): boolean;
   /** Whether a path is answered without the token of LOOKUP_TOKEN_FILE, and on PREFLIGHT_PORT too. */
   isOpen?(path: string): boolean;

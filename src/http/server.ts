@@ -13,6 +13,7 @@ import type { Limits } from './limits.ts';
 import { Lookup } from './lookup.ts';
 import { describe } from './openapi.ts';
 import type { App, Parts } from './parts.ts';
+import type { HttpPlug } from './plug.ts';
 import { PodJson } from './pod-json.ts';
 import { Problem } from './problem.ts';
 import { faultOf, rawAnswer, refusals, refuseConnection, refuseRequest } from './refusals.ts';
@@ -37,7 +38,8 @@ export interface PodwhoisServer {
   close(options?: { readonly delayMs?: number }): Promise<void>;
 }
 
-export async function createServer(options: ServerOptions): Promise<PodwhoisServer> {
+/** `plugs` are those of the capabilities that are on; in front of the router they are asked in this order. */
+export async function createServer(options: ServerOptions, plugs: readonly HttpPlug[] = []): Promise<PodwhoisServer> {
   const { index, source, view, settings, log, metrics, clock } = options;
   const limits: Limits = { ...LIMITS, ...options.limits };
   const freshness = new Freshness(source, settings.serveMaxStaleness);
@@ -63,6 +65,7 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
           if (hot(req, res)) return;
           const fault = faultOf(req, limits.maxUrlLength);
           if (fault) return refuseRequest(res, fault.code, fault.message, freshness.headers());
+          for (const addition of additions) if (addition.front?.(req, res)) return;
         } catch (err) {
           log.error({ err }, 'a request failed');
           return refuseRequest(res, 'internal_error', ERRORS.internal_error.meaning, ['cache-control', 'no-store']);
@@ -91,6 +94,7 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
     closing: closing.signal,
     draining: () => draining,
   };
+  const additions = plugs.map((plug) => plug(parts));
 
   refusals(app, options);
   app.setValidatorCompiler(({ schema, httpPart }) => {
@@ -119,6 +123,7 @@ export async function createServer(options: ServerOptions): Promise<PodwhoisServ
   healthRoutes(app, parts);
   metricsRoutes(app, parts);
   openapiRoutes(app);
+  for (const addition of additions) addition.routes?.(app);
   await app.register(async (bulk: App) => {
     await bulk.register(underPressure, {
       maxEventLoopDelay: limits.shedDelay,

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createProgram, withDefaultCommand } from '../../src/commands/program.ts';
-import { CORE, LOOKUP } from '../../src/settings.ts';
+import { serveSchema } from '../../src/serve-settings.ts';
+import { LOOKUP } from '../../src/settings.ts';
 import { flagName } from '../../src/settings/schema.ts';
 import type { Schema } from '../../src/settings/schema.ts';
 import { podwhois } from '../support/cli.ts';
@@ -28,7 +29,7 @@ test('--help names every command, the exit codes and examples', async () => {
 });
 
 for (const [command, schema] of [
-  ['serve', CORE],
+  ['serve', serveSchema()],
   ['lookup', LOOKUP],
 ] as const satisfies [string, Schema][]) {
   test(`${command} --help holds every setting with its flag, variable, default and explanation`, async () => {
@@ -115,7 +116,7 @@ test('one flag per setting: no two of a command are alike', () => {
   const serve = program.commands.find((command) => command.name() === 'serve');
   assert.deepEqual(
     serve?.options.map(({ long }) => long),
-    Object.values(CORE).map((setting) => flagName(setting)),
+    Object.values(serveSchema()).map((setting) => flagName(setting)),
   );
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as prettier from 'prettier';
+import { CAPABILITIES } from '../../src/capabilities.ts';
 import { settingsTable } from '../../src/settings/markdown.ts';
 import { CORE, DEMO, HEALTHCHECK, LOOKUP } from '../../src/settings.ts';
 
@@ -15,12 +16,20 @@ const TABLES: Readonly<Record<string, string>> = {
 
 export const CONFIGURATION = join(import.meta.dirname, '../../docs/configuration.md');
 
+/** One section for each capability; what needs more words has a page of its own. */
+const sections = CAPABILITIES.map(({ name, settings }) => `### \`${name}\`\n\n${settingsTable(settings)}\n\n`);
+
 /** The page with its tables as the settings are now. */
 export async function withTables(page: string): Promise<string> {
-  const filled = page.replace(
-    /(<!-- settings: (\w+)[^>]*-->\n)[^]*?(<!-- \/settings -->)/g,
-    (_all, begin: string, name: string, end: string) => `${begin}\n${TABLES[name] ?? `no table ${name}`}\n\n${end}`,
-  );
+  const filled = page
+    .replace(
+      /(<!-- settings: (\w+)[^>]*-->\n)[^]*?(<!-- \/settings -->)/g,
+      (_all, begin: string, name: string, end: string) => `${begin}\n${TABLES[name] ?? `no table ${name}`}\n\n${end}`,
+    )
+    .replace(
+      /(<!-- capabilities [^>]*-->\n)[^]*?(<!-- \/capabilities -->)/,
+      (_all, begin: string, end: string) => `${begin}\n${sections.join('')}${end}`,
+    );
   return prettier.format(filled, { ...(await prettier.resolveConfig(CONFIGURATION)), parser: 'markdown' });
 }
 

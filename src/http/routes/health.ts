@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import { formatDuration } from '../../duration.ts';
 import { sendJson } from '../answering.ts';
 import { boundedDuration } from '../parameters.ts';
+import type { Detail } from '../context.ts';
 import type { App, Parts } from '../parts.ts';
 import { answers, Duration, OneOf, query, Text } from '../schemas.ts';
 
@@ -31,7 +32,7 @@ const Readiness = Type.Object({
 
 /** Probes. Liveness asks nothing of the API server (rule C4): restarting podwhois would not bring that back. */
 export function healthRoutes(app: App, parts: Parts): void {
-  const { index, source, freshness, settings, draining } = parts;
+  const { index, source, freshness, settings, draining, alsoNeeded = () => [] } = parts;
 
   for (const url of ['/health', '/healthz', '/livez']) {
     app.get(
@@ -68,7 +69,8 @@ export function healthRoutes(app: App, parts: Parts): void {
       (request, reply) => {
         const { max_staleness: text } = request.query;
         const limit = boundedDuration('max_staleness', text, settings.serveMaxStaleness) ?? settings.readyMaxStaleness;
-        const reason = freshness.refusal(limit) ?? (draining() ? 'shutting_down' : undefined);
+        const reason =
+          freshness.refusal(limit) ?? refusal(alsoNeeded(), limit) ?? (draining() ? 'shutting_down' : undefined);
         const age = freshness.ageMs();
         const body = {
           status: reason === undefined ? 'ready' : 'not ready',
@@ -85,7 +87,7 @@ export function healthRoutes(app: App, parts: Parts): void {
   function checks({ draining }: Parts, limit: number): readonly object[] {
     return [
       { name: 'serving', ok: !draining(), ...(draining() && { message: 'shutting down' }) },
-      ...source.details().map(({ slice, synced, ageMs, resourceVersion, problem }) => ({
+      ...[...source.details(), ...alsoNeeded()].map(({ slice, synced, ageMs, resourceVersion, problem }) => ({
         name: slice,
         ok: synced && ageMs <= limit,
         message: [
@@ -96,4 +98,9 @@ export function healthRoutes(app: App, parts: Parts): void {
       })),
     ];
   }
+}
+
+function refusal(details: readonly Detail[], limit: number): 'not_synced' | 'stale' | undefined {
+  if (details.some(({ synced }) => !synced)) return 'not_synced';
+  return details.every(({ ageMs }) => ageMs <= limit) ? undefined : 'stale';
 }

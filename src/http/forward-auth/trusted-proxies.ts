@@ -1,5 +1,8 @@
+import { acceptedWhileTerminating, answer } from '../../index/answer.ts';
+import type { View } from '../../index/answer.ts';
 import { canonicalIp, parseCidr } from '../../index/ip-address.ts';
 import type { Cidr } from '../../index/ip-address.ts';
+import type { PodIndex } from '../../index/pod-index.ts';
 
 /** An entry of TRUSTED_PROXIES (rule E1). */
 export type TrustedProxy =
@@ -33,3 +36,58 @@ export function overlap(one: Cidr, other: Cidr): boolean {
 }
 
 const startOf = (cidr: Cidr): string => cidr.text.slice(0, cidr.text.indexOf('/'));
+
+/** What is asked of the index about an address. */
+export type Holders = Pick<PodIndex, 'holders' | 'isHostIp' | 'isUnreadable'>;
+
+export interface Known {
+  readonly index: Holders;
+  readonly view: View;
+  /** How long past its deletion time a terminating pod still passes for itself (rule A5). */
+  readonly terminatingSlackMs: number;
+}
+
+/** Whether an address is one that may name somebody else as the client (rule E1). */
+export class ProxyTrust {
+  readonly #addresses = new Set<string>();
+  readonly #networks: Cidr[] = [];
+  /** Service accounts by namespace. */
+  readonly #pods = new Map<string, Set<string>>();
+  readonly #known: Known;
+
+  constructor(proxies: readonly TrustedProxy[], known: Known) {
+    this.#known = known;
+    for (const proxy of proxies) {
+      if (proxy.kind === 'address') this.#addresses.add(proxy.ip);
+      else if (proxy.kind === 'network') this.#networks.push(proxy.cidr);
+      else this.#pods.set(proxy.namespace, (this.#pods.get(proxy.namespace) ?? new Set()).add(proxy.serviceAccount));
+    }
+  }
+
+  /** The address is canonical. */
+  has(ip: string, wallClockMs: number): boolean {
+    if (this.#addresses.has(ip)) return true;
+    if (this.#pods.size > 0 && this.#isListedPod(ip, wallClockMs)) return true;
+    if (!this.#networks.some((cidr) => cidr.contains(ip))) return false;
+    const { index, view } = this.#known;
+    return nobodysPod(index, ip, view) !== undefined;
+  }
+
+  #isListedPod(ip: string, wallClockMs: number): boolean {
+    const { index, view, terminatingSlackMs } = this.#known;
+    const found = answer(index, ip, view);
+    return (
+      found.kind === 'one' &&
+      this.#pods.get(found.pod.namespace)?.has(found.pod.serviceAccount) === true &&
+      acceptedWhileTerminating(found.pod, wallClockMs, terminatingSlackMs)
+    );
+  }
+}
+
+/** Why an address is certainly no pod's, wherever it lies; undefined: a pod has it, or may have it. */
+export function nobodysPod(index: Holders, ip: string, view: View): 'no-pod' | 'node' | 'host-network' | undefined {
+  const found = answer(index, ip, view.clusterCidrs.length === 0 ? view : { ...view, clusterCidrs: [] });
+  if (found.kind !== 'none') return undefined;
+  const { reason } = found;
+  return reason === 'no-pod' || reason === 'node' || reason === 'host-network' ? reason : undefined;
+}

@@ -14,7 +14,8 @@ export const DENIALS = {
   'invalid-address': { code: 'invalid_request', meaning: 'the header that names the client holds something else' },
   'invalid-header': {
     code: 'invalid_request',
-    meaning: 'a header that is believed stands twice, or beside one whose name differs only by "_", "." and "-"',
+    meaning:
+      'a header that is believed is malformed, or stands twice, or beside one whose name differs only by "_", "." and "-"',
   },
   'invalid-query': { code: 'invalid_request', meaning: 'a constraint in the query is unknown or malformed' },
   'caller-query': { code: 'invalid_request', meaning: "the constraints in the query are the caller's own" },
@@ -62,6 +63,8 @@ export type Verdict =
       /** For the log and `explain`, never for the caller. */
       readonly detail?: string | undefined;
     };
+
+export type Denied = Extract<Verdict, { readonly allow: false }>;
 
 /** What a proxy says of the request it holds back. What is undefined was not said, or not by one that is trusted. */
 export interface RequestFacts {

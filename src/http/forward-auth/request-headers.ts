@@ -1,0 +1,100 @@
+import { bareName, hasBareName } from './header-names.ts';
+import { FORWARDING_HEADERS } from './presets.ts';
+import type { Preset } from './presets.ts';
+
+/** What the headers of a preflight say, whoever sent it: nothing of it is believed yet. */
+export interface Heard {
+  /** All lines of the header that names the client, in order, joined by commas; undefined: there is none. */
+  client: string | undefined;
+  host: string | undefined;
+  method: string | undefined;
+  uri: string | undefined;
+  /** The first header that says that its sender speaks for somebody else (rule E8). */
+  forwarding: string | undefined;
+  /** Rule E5: a header that would be believed stands twice, or another looks like it. */
+  fault: string | undefined;
+}
+
+type Part = 'client' | 'host' | 'method' | 'uri';
+
+interface Watched {
+  readonly name: string;
+  readonly bare: string;
+  /** What it is believed to say; undefined: nothing. */
+  readonly part: Part | undefined;
+  readonly forwarding: boolean;
+}
+
+/**
+ * Reads raw headers (`rawHeaders`), made once for a preset. Not Node's `headers`: that keeps the first of two Host lines, and joins
+ * two of any other, so that the second X-Forwarded-Uri would be the end of the first.
+ */
+export function headerReader(preset: Preset, client: string): (rawHeaders: readonly string[]) => Heard {
+  const watched = byLength(watchedFor(preset, client));
+  return (rawHeaders) => {
+    const heard: Heard = {
+      client: undefined,
+      host: undefined,
+      method: undefined,
+      uri: undefined,
+      forwarding: undefined,
+      fault: undefined,
+    };
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i] as string;
+      const candidates = watched[bareLength(name)];
+      if (candidates === undefined) continue;
+      for (const one of candidates) {
+        if (hasBareName(name, one.bare)) hear(heard, one, name, rawHeaders[i + 1] as string);
+      }
+    }
+    return heard;
+  };
+}
+
+function hear(heard: Heard, { name: expected, part, forwarding }: Watched, name: string, value: string): void {
+  if (name.length !== expected.length || name.toLowerCase() !== expected) {
+    if (part !== undefined) heard.fault ??= `${name} looks like ${expected}`;
+    return;
+  }
+  if (forwarding) heard.forwarding ??= name;
+  if (part === undefined) return;
+  if (heard[part] === undefined) heard[part] = value;
+  else if (part === 'client') heard.client += `,${value}`;
+  else heard.fault ??= `${name} stands twice`;
+}
+
+function watchedFor(preset: Preset, client: string): readonly Watched[] {
+  const parts = new Map<string, Part>([[client.toLowerCase(), 'client']]);
+  for (const part of ['host', 'method', 'uri'] as const) {
+    const name = preset[part];
+    if (name !== undefined) parts.set(name.toLowerCase(), part);
+  }
+  const forwarding = new Set([client, ...FORWARDING_HEADERS].map((name) => name.toLowerCase()));
+  return [...new Set([...parts.keys(), ...forwarding])].map((name) => ({
+    name,
+    bare: bareName(name),
+    part: parts.get(name),
+    forwarding: forwarding.has(name),
+  }));
+}
+
+/** By the length of their bare names: few headers have the length of one of these. */
+function byLength(all: readonly Watched[]): readonly (readonly Watched[] | undefined)[] {
+  const table: Watched[][] = [];
+  for (const one of all) (table[one.bare.length] ??= []).push(one);
+  return Array.from(table);
+}
+
+function bareLength(name: string): number {
+  let length = name.length;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code === HYPHEN || code === DOT || code === UNDERSCORE) length--;
+  }
+  return length;
+}
+
+const HYPHEN = 0x2d;
+const DOT = 0x2e;
+const UNDERSCORE = 0x5f;

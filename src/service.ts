@@ -19,6 +19,7 @@ import type { Metrics } from './metrics.ts';
 import { NamespacesOnDemand } from './namespaces-on-demand.ts';
 import type { Pod } from './pod.ts';
 import type { Settings } from './settings.ts';
+import { openServiceFiles } from './service-files.ts';
 import { Slices } from './slices.ts';
 import { podwhoisVersion } from './version.ts';
 
@@ -26,6 +27,7 @@ import { podwhoisVersion } from './version.ts';
 export interface Service {
   /** Where it listens. */
   readonly url: string;
+  readonly preflightUrl: string | undefined;
   readonly index: PodIndex;
   readonly source: Slices;
   readonly metrics: Metrics;
@@ -55,7 +57,7 @@ const FORMATS = { 'application/vnd.kubernetes.protobuf': protobuf, 'application/
 
 /**
  * Composes the service out of its settings and starts it. Resolves when it listens, which is before the first sync (rule C4).
- * Throws `AccessError` when there is no API server to be found, and whatever keeps a capability from starting or the server from
+ * Throws `SettingsError` when a file that the settings name cannot be used, `AccessError` when there is no API server to be found, and whatever keeps a capability from starting or the server from
  * listening; nothing is left running then.
  */
 export async function startService(settings: Settings, options: ServiceOptions): Promise<Service> {
@@ -73,6 +75,9 @@ export async function startService(settings: Settings, options: ServiceOptions):
   // What is running besides the server, to be ended in reverse.
   await using starting = new AsyncDisposableStack();
   starting.defer(() => clock.close());
+  const stopping = new AbortController();
+  starting.defer(() => stopping.abort());
+  const files = await openServiceFiles(settings, { clock, log, signal: stopping.signal });
   const access = await findAccess(settings, options.surroundings);
   const client = new ApiClient({
     access,
@@ -108,7 +113,6 @@ export async function startService(settings: Settings, options: ServiceOptions):
       }),
   );
   const source = new Slices(new Map(reflectors.map((reflector) => [reflector.what, reflector])), { partial });
-  const stopping = new AbortController();
   const watching: Promise<unknown>[] = [];
   starting.defer(async () => {
     stopping.abort();
@@ -142,6 +146,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
       source,
       alsoNeeded: labels.needed,
       settings,
+      ...files,
       metrics,
       clock,
       version,
@@ -151,9 +156,9 @@ export async function startService(settings: Settings, options: ServiceOptions):
     },
     plugs,
   );
-  const url = await server.listen().catch(async (error: unknown) => {
+  const urls = await server.listen().catch(async (error: unknown) => {
     await server.close();
-    throw cannotListen(settings, error);
+    throw error;
   });
   log.info(
     {
@@ -168,7 +173,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
   const running = starting.move();
   let closed: Promise<void> | undefined;
   return {
-    url,
+    ...urls,
     index,
     source,
     metrics,
@@ -178,18 +183,4 @@ export async function startService(settings: Settings, options: ServiceOptions):
       return closed;
     },
   };
-}
-
-/** Node's error with the settings to change in its message. */
-function cannotListen({ host = 'all addresses', port }: Settings, error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'it is already in use',
-    EACCES: 'not allowed',
-    EADDRNOTAVAIL: 'this machine does not have the address',
-    ENOTFOUND: 'the host name is not known',
-  };
-  const reason = reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message;
-  error.message = `cannot listen on ${host}, port ${port}: ${reason}; set PORT or HOST`;
-  return error;
 }

@@ -1,5 +1,6 @@
 import {
   duration,
+  filePath,
   labelSelector,
   list,
   listenHost,
@@ -19,8 +20,8 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** Keeps the value's type while the table is written. */
-const setting = <T>(definition: Setting<T>): Setting<T> => definition;
+/** Keeps the value's type while a table is written. */
+export const setting = <T>(definition: Setting<T>): Setting<T> => definition;
 
 /** The core's settings, in the order of the documentation (`npm run docs` writes it). Durations are milliseconds. */
 export const CORE = {
@@ -42,6 +43,42 @@ export const CORE = {
     example: '0.0.0.0',
     parse: listenHost,
   }),
+  preflightPort: setting<number | undefined>({
+    variable: 'PREFLIGHT_PORT',
+    flag: '--preflight-port <number>',
+    help: "a second port, on the same host, that carries only what needs no token: proxies' preflights, /whoami and the probes",
+    fallback: undefined,
+    fallbackText: 'none',
+    example: '8081',
+    parse: wholeNumber(0, 65_535),
+  }),
+  lookupTokenFile: setting<string | undefined>({
+    variable: 'LOOKUP_TOKEN_FILE',
+    flag: '--lookup-token-file <path>',
+    help: 'bearer tokens, one per line; whoever reads pods must have one of them; read again when it changes',
+    fallback: undefined,
+    fallbackText: 'none: everybody may read',
+    example: '/etc/podwhois/tokens',
+    parse: filePath,
+  }),
+  tlsCertFile: setting<string | undefined>({
+    variable: 'TLS_CERT_FILE',
+    flag: '--tls-cert-file <path>',
+    help: 'certificate with its chain (PEM): HTTPS on both ports; read again when it changes',
+    fallback: undefined,
+    fallbackText: 'none: plain HTTP',
+    example: '/etc/podwhois/tls/tls.crt',
+    parse: filePath,
+  }),
+  tlsKeyFile: setting<string | undefined>({
+    variable: 'TLS_KEY_FILE',
+    flag: '--tls-key-file <path>',
+    help: "the certificate's private key (PEM, without a passphrase); read again when it changes",
+    fallback: undefined,
+    fallbackText: 'none',
+    example: '/etc/podwhois/tls/tls.key',
+    parse: filePath,
+  }),
   apiServer: setting<string | undefined>({
     variable: 'K8S_API_SERVER',
     flag: '--api-server <url>',
@@ -58,7 +95,7 @@ export const CORE = {
     fallback: undefined,
     fallbackText: "the pod's service account, or ~/.kube/config",
     example: '/etc/podwhois/kubeconfig',
-    parse: matching(/^\P{Cc}+$/u, 4096, 'the path of a file'),
+    parse: filePath,
   }),
   context: setting<string | undefined>({
     variable: 'KUBERNETES_CONTEXT',
@@ -186,38 +223,6 @@ export const CORE = {
   }),
 } as const;
 
-const { port, host, logLevel, logFormat } = CORE;
-
-/** `podwhois healthcheck` finds the service by these. */
-export const HEALTHCHECK = { port, host } as const;
-
-/** `podwhois demo` brings its own cluster and listens on this machine only. */
-export const DEMO = {
-  port: setting<number | undefined>({
-    ...port,
-    fallback: undefined,
-    fallbackText: '8080, or a free one where that is taken',
-  }),
-  host: { ...host, fallback: '127.0.0.1', fallbackText: '127.0.0.1' },
-  logLevel: setting<Settings['logLevel']>({ ...logLevel, fallback: 'warn', fallbackText: 'warn' }),
-  logFormat: setting<Settings['logFormat']>({ ...logFormat, fallback: 'text', fallbackText: 'text' }),
-} as const;
-
-export type DemoSettings = Values<typeof DEMO>;
-
-/** `podwhois lookup` asks there. */
-export const LOOKUP = {
-  server: setting({
-    variable: 'PODWHOIS_URL',
-    flag: '--server <url>',
-    help: 'where podwhois listens',
-    fallback: 'http://localhost:8080',
-    fallbackText: 'http://localhost:8080',
-    example: 'http://podwhois.kube-system:8080',
-    parse: baseUrl,
-  }),
-} as const;
-
 export type Settings = Values<typeof CORE>;
 
 const readyBeforeServe: Check<typeof CORE> = ({ readyMaxStaleness: ready, serveMaxStaleness: serve }) =>
@@ -225,7 +230,19 @@ const readyBeforeServe: Check<typeof CORE> = ({ readyMaxStaleness: ready, serveM
     ? [{ key: 'readyMaxStaleness', expected: `at most SERVE_MAX_STALENESS (${formatDuration(serve)})` }]
     : [];
 
-export const CORE_CHECKS: readonly Check<typeof CORE>[] = [readyBeforeServe];
+const certificateWithKey: Check<typeof CORE> = ({ tlsCertFile: cert, tlsKeyFile: key }) => {
+  if ((cert === undefined) === (key === undefined)) return [];
+  return cert === undefined
+    ? [{ key: 'tlsCertFile', expected: 'set together with TLS_KEY_FILE' }]
+    : [{ key: 'tlsKeyFile', expected: 'set together with TLS_CERT_FILE' }];
+};
+
+const twoPorts: Check<typeof CORE> = ({ port, preflightPort }) =>
+  preflightPort !== undefined && preflightPort !== 0 && preflightPort === port
+    ? [{ key: 'preflightPort', expected: 'another port than PORT' }]
+    : [];
+
+export const CORE_CHECKS: readonly Check<typeof CORE>[] = [readyBeforeServe, certificateWithKey, twoPorts];
 
 /** The core's alone. Throws `SettingsError` with everything that is wrong. */
 export function readCoreSettings(given: Given): Settings {

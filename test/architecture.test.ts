@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'label-selector.ts',
     'duration.ts',
     'terminal.ts',
+    'watched-files.ts',
   ],
   sinks: ['index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
   controllers: ['kubernetes', 'index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],

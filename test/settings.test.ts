@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { CAPABILITIES } from '../src/capabilities.ts';
-import { CORE, coreWarnings, DEMO, HEALTHCHECK, LOOKUP, readCoreSettings } from '../src/settings.ts';
+import { DEMO, HEALTHCHECK, LOOKUP } from '../src/commands/settings.ts';
+import { CORE, coreWarnings, readCoreSettings } from '../src/settings.ts';
 import type { Settings } from '../src/settings.ts';
-import type { Setting } from '../src/settings/schema.ts';
+import type { Given, Setting } from '../src/settings/schema.ts';
 import { changedSettings } from '../src/settings/changed.ts';
 import { flagName, readSettings, SettingsError } from '../src/settings/schema.ts';
 import { boolean } from '../src/settings/parsers.ts';
@@ -59,11 +60,13 @@ test('the documented default and the example of every setting are what its parse
 });
 
 test('every setting is read from its variable and from its flag', () => {
-  for (const [key, setting] of Object.entries(CORE)) {
-    const byFlag = JSON.stringify(fromFlags({ [key]: setting.example })[key as keyof Settings]);
-    const byVariable = JSON.stringify(fromEnvironment({ [setting.variable]: setting.example })[key as keyof Settings]);
+  for (const [key, setting] of Object.entries<Setting<unknown>>(CORE)) {
+    const { variable, example } = setting;
+    const read = (given: Given): string | undefined => JSON.stringify(readSettings({ [key]: setting }, given)[key]);
+    const byFlag = read({ flags: { [key]: example }, environment: {} });
+    const byVariable = read({ flags: {}, environment: { [variable]: example } });
     assert.equal(byVariable, byFlag);
-    assert.ok(setting.fallback === undefined || Array.isArray(setting.fallback) === byFlag.startsWith('['), key);
+    assert.ok(setting.fallback === undefined || Array.isArray(setting.fallback) === byFlag?.startsWith('['), key);
   }
   const { port, namespaces, resyncInterval } = fromEnvironment({
     PORT: '81',
@@ -129,6 +132,8 @@ test('a value that is wrong is refused, whatever is wrong about it', () => {
       'http:\\\\h',
     ],
     KUBECONFIG: ['a\u0000b', '\u001b[31m'],
+    PREFLIGHT_PORT: ['-1', '65536', 'none'],
+    LOOKUP_TOKEN_FILE: ['a\u0000b', 'x'.repeat(4097)],
     NAMESPACE: [
       'Shop',
       'a/b',
@@ -261,6 +266,21 @@ test('C3 the soft limit may not be above the hard one, and a soft one under 15s 
   assert.equal(problemsOf({ READY_MAX_STALENESS: '6m', SERVE_MAX_STALENESS: 'x' }).length, 1);
   assert.deepEqual(coreWarnings(fromEnvironment({ READY_MAX_STALENESS: '15s' })), []);
   assert.match(coreWarnings(fromEnvironment({ READY_MAX_STALENESS: '14s' }))[0] ?? '', /READY_MAX_STALENESS/);
+});
+
+test('a certificate needs its key and a key its certificate, and two ports are two', () => {
+  assert.match(
+    problemsOf({ TLS_CERT_FILE: '/c' })[0] ?? '',
+    /^TLS_KEY_FILE .*: must be set together with TLS_CERT_FILE/,
+  );
+  assert.match(
+    problemsOf({ TLS_KEY_FILE: '/k' })[0] ?? '',
+    /^TLS_CERT_FILE .*: must be set together with TLS_KEY_FILE/,
+  );
+  assert.deepEqual(problemsOf({ TLS_CERT_FILE: '/c', TLS_KEY_FILE: '/k' }), []);
+  assert.match(problemsOf({ PREFLIGHT_PORT: '8080' })[0] ?? '', /^PREFLIGHT_PORT .*: must be another port than PORT/);
+  assert.deepEqual(problemsOf({ PREFLIGHT_PORT: '0', PORT: '0' }), []);
+  assert.deepEqual(problemsOf({ PREFLIGHT_PORT: '8081' }), []);
 });
 
 test('what was changed is told as it is written, secrets only as set', () => {

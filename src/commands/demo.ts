@@ -4,10 +4,10 @@ import type { Log } from '../log.ts';
 import { startService } from '../service.ts';
 import type { Service } from '../service.ts';
 import { readCoreSettings } from '../settings.ts';
-import type { DemoSettings } from '../settings.ts';
 import type { Cluster } from '../simulator/cluster.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import type { Simulator } from '../simulator/simulator.ts';
+import type { DemoSettings } from './settings.ts';
 import { onShutdown } from './shutdown.ts';
 
 const PODS = 300;

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { firstToken } from './token-file.ts';
 import { askServer, LookupError } from './lookup/ask.ts';
 import type { Result } from './lookup/ask.ts';
 import { render } from './lookup/render.ts';
@@ -10,6 +11,8 @@ const MAX_INPUT = 64 * 2 ** 20;
 export interface LookupOptions {
   readonly addresses: readonly string[];
   readonly server: string;
+  /** Its first token is sent. */
+  readonly tokenFile?: string | undefined;
   readonly format: Format;
   readonly stdin: Readable;
   readonly write: (text: string) => void;
@@ -20,7 +23,15 @@ export interface LookupOptions {
  * `podwhois lookup`. Writes one row per address, in order. Returns the exit code: 2 on any error, else 1 on any miss or
  * ambiguous address, else 0. Throws `LookupError` when the server gives no answer.
  */
-export async function lookup({ addresses, server, format, stdin, write, signal }: LookupOptions): Promise<number> {
+export async function lookup({
+  addresses,
+  server,
+  tokenFile,
+  format,
+  stdin,
+  write,
+  signal,
+}: LookupOptions): Promise<number> {
   const ips: string[] = [];
   let read: readonly string[] | undefined;
   for (const address of addresses) {
@@ -28,7 +39,8 @@ export async function lookup({ addresses, server, format, stdin, write, signal }
     else ips.push(address);
   }
   if (ips.length === 0) throw new LookupError('standard input holds no address');
-  const results = await askServer(server, ips, signal);
+  const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
+  const results = await askServer({ server, token, signal }, ips);
   write(render(results, format));
   return exitCode(results);
 }

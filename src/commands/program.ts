@@ -3,11 +3,12 @@ import { Argument, Command, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CAPABILITIES } from '../capabilities.ts';
 import { readServeSettings, serveSchema } from '../serve-settings.ts';
-import { CORE, DEMO, HEALTHCHECK, LOOKUP } from '../settings.ts';
+import { CORE } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
 import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
 import { addSettings, givenFor } from './options.ts';
+import { DEMO, HEALTHCHECK, LOOKUP } from './settings.ts';
 
 /** What the process is to a command, so that a test can be one. */
 export interface Edge {
@@ -80,9 +81,9 @@ export function createProgram(
     )
     .addHelpText('after', EXIT_CODES)
     .action(async (addresses, { output }, command) => {
-      const { server } = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
+      const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { lookup } = await import('./lookup.ts');
-      exit(await lookup({ addresses, server, format: output, stdin: edge.stdin, write: edge.write }));
+      exit(await lookup({ ...settings, addresses, format: output, stdin: edge.stdin, write: edge.write }));
     });
 
   const healthcheck = program

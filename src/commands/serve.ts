@@ -22,8 +22,8 @@ export async function serve(settings: Settings, capabilities = CAPABILITIES): Pr
     close: async (delayMs) => await (await starting).close({ delayMs }),
   });
   try {
-    const { url } = await starting;
-    log.info({ url }, 'listening');
+    const { url, preflightUrl } = await starting;
+    log.info({ url, preflightUrl }, 'listening');
   } catch (error) {
     uninstall();
     throw error;

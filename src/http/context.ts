@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { View } from '../index/answer.ts';
 import type { PodIndex } from '../index/pod-index.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Certificate } from './certificate.ts';
 import type { Limits } from './limits.ts';
 
 /** What this room asks of its surroundings. */
@@ -34,9 +35,17 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** What may be replaced while the server runs. */
+export interface Replaceable<T> {
+  readonly value: T;
+  onChange(listener: (value: T) => void): void;
+}
+
 /** Of `src/settings.ts`; durations are milliseconds. */
 export interface HttpSettings {
   readonly port: number;
+  /** Of the listener that carries open paths only; undefined: there is none. */
+  readonly preflightPort?: number | undefined;
   /** undefined: all addresses, of IPv6 too where there is such. */
   readonly host: string | undefined;
   readonly readyMaxStaleness: number;
@@ -68,6 +77,10 @@ export interface ServerOptions {
   readonly alsoNeeded?: () => readonly Detail[];
   readonly view: View;
   readonly settings: HttpSettings;
+  /** undefined: everybody may read. */
+  readonly tokens?: Replaceable<{ accepts(authorization: string | undefined): boolean }> | undefined;
+  /** undefined: plain HTTP. */
+  readonly tls?: Replaceable<Certificate> | undefined;
   readonly limits?: Partial<Limits>;
   readonly log: Logger;
   readonly metrics: Metrics;

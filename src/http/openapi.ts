@@ -16,6 +16,12 @@ export async function describe(app: App, version: string): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', description: 'one of LOOKUP_TOKEN_FILE, where set' },
+        },
+      },
+      security: [{}, { token: [] }],
     },
     refResolver: { buildLocalReference: ({ $id }) => $id as string },
     transformObject: (document) => {
@@ -38,7 +44,7 @@ function addCommon(operation: Operation): void {
   const responses = (operation.responses ??= {});
   responses['default'] ??= {
     description:
-      'what any request may be answered: request_timeout, url_too_long, headers_too_large, internal_error, ...',
+      'what any request may be answered: unauthorized, request_timeout, url_too_long, headers_too_large, internal_error, ...',
     content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
   };
   for (const [status, response] of Object.entries(responses)) {

@@ -99,7 +99,9 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex, f
   const { code } = error;
   // An answer that has begun must not be mixed with this one; Node's own handler looks at the same field.
   const answering = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent;
-  if (socket.writable && !answering && code !== 'ECONNRESET') socket.write(rawAnswer(parserCode(code), freshness));
+  // What went wrong below HTTP, a handshake or the connection itself, is not answered in HTTP.
+  const isHttp = /^(HPE_|ERR_HTTP_)/.test(code ?? '');
+  if (socket.writable && !answering && isHttp) socket.write(rawAnswer(parserCode(code), freshness));
   socket.destroy();
 }
 

@@ -1,15 +1,17 @@
-import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import underPressure from '@fastify/under-pressure';
 import { fastify, LogController } from 'fastify';
 import { Compile } from 'typebox/compile';
 import type { TSchema } from 'typebox';
 import { ERRORS } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { ServerOptions } from './context.ts';
 import { Freshness } from './freshness.ts';
+import { Gate } from './gate.ts';
 import { hotLookup } from './hot-lookup.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { bind, createListener, listenOn, unbind } from './listeners.ts';
 import { Lookup } from './lookup.ts';
 import { describe } from './openapi.ts';
 import type { App, Parts } from './parts.ts';
@@ -27,10 +29,16 @@ import { Turns } from './turns.ts';
 import { explain } from './validation.ts';
 import { Waiters } from './waiters.ts';
 
+export interface Urls {
+  readonly url: string;
+  /** undefined unless there is a PREFLIGHT_PORT. */
+  readonly preflightUrl: string | undefined;
+}
+
 export interface PodwhoisServer {
   readonly app: App;
-  /** Binds; before the first sync (rule C4). Returns the URL. */
-  listen(): Promise<string>;
+  /** Binds; before the first sync (rule C4). When it throws, `close` is still to be called. */
+  listen(): Promise<Urls>;
   /**
    * Not ready from now on, still serving for `delayMs` (the setting SHUTDOWN_DELAY), then streams end, requests under way
    * finish, and the port is free. Called again with less it hurries.
@@ -48,6 +56,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
   const hot = hotLookup(lookup, freshness);
   const closing = new AbortController();
   let draining = false;
+  let preflight: Server | undefined;
 
   const app = fastify({
     // Fastify has little to say that is not said here.
@@ -58,31 +67,44 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, freshness),
     serverFactory: (handler) => {
-      const front = (req: IncomingMessage, res: ServerResponse): void => {
-        if (draining) res.shouldKeepAlive = false;
-        if (log.isLevelEnabled('debug')) logAccess(log, req, res);
-        try {
-          if (hot(req, res)) return;
-          const fault = faultOf(req, limits.maxUrlLength);
-          if (fault) return refuseRequest(res, fault.code, fault.message, freshness.headers());
-          for (const addition of additions) if (addition.front?.(req, res)) return;
-        } catch (err) {
-          log.error({ err }, 'a request failed');
-          return refuseRequest(res, 'internal_error', ERRORS.internal_error.meaning, ['cache-control', 'no-store']);
-        }
-        handler(req, res);
-      };
-      const server = httpServer(limits, front);
-      // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1).
-      server.on('checkExpectation', front);
-      server.on('connect', (_request, socket) => {
-        // Node has taken all its listeners off this socket: without one of ours its reset would end the process.
-        socket.on('error', () => socket.destroy());
-        socket.end(rawAnswer('method_not_allowed', freshness), () => socket.destroy());
-      });
-      return server;
+      const listener = (refusal: (request: IncomingMessage) => ErrorCode | undefined): Server =>
+        createListener({
+          limits,
+          tls: options.tls,
+          answer: (req, res) => front(req, res, refusal(req)) || handler(req, res),
+          refuseTunnel: (socket) => socket.end(rawAnswer('method_not_allowed', freshness), () => socket.destroy()),
+        });
+      if (settings.preflightPort !== undefined) {
+        preflight = listener((req) => (gate.isOpen(req) ? undefined : 'route_not_found'));
+        preflight.on('clientError', (error, socket) => refuseConnection(error, socket, freshness));
+      }
+      return listener((req) => (gate.lets(req) ? undefined : 'unauthorized'));
     },
   }) as unknown as App;
+
+  /** What is done in front of the router; whether that was all. */
+  function front(req: IncomingMessage, res: ServerResponse, refusal: ErrorCode | undefined): boolean {
+    if (draining) res.shouldKeepAlive = false;
+    if (log.isLevelEnabled('debug')) logAccess(log, req, res);
+    try {
+      if (refusal !== undefined) return refuse(res, refusal, ERRORS[refusal].meaning);
+      if (hot(req, res)) return true;
+      const fault = faultOf(req, limits.maxUrlLength);
+      if (fault) return refuse(res, fault.code, fault.message);
+      return additions.some((addition) => addition.front?.(req, res));
+    } catch (err) {
+      log.error({ err }, 'a request failed');
+      refuseRequest(res, 'internal_error', ERRORS.internal_error.meaning, ['cache-control', 'no-store']);
+      return true;
+    }
+  }
+
+  function refuse(res: ServerResponse, code: ErrorCode, message: string): true {
+    const challenge = code === 'unauthorized' ? ['www-authenticate', 'Bearer'] : [];
+    refuseRequest(res, code, message, [...challenge, ...freshness.headers()]);
+    return true;
+  }
+
   const parts: Parts = {
     ...options,
     limits,
@@ -95,6 +117,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     draining: () => draining,
   };
   const additions = plugs.map((plug) => plug(parts));
+  const gate = new Gate(options.tokens, additions);
 
   refusals(app, options);
   app.setValidatorCompiler(({ schema, httpPart }) => {
@@ -143,14 +166,30 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     draining = true;
     if (delayMs > 0) await clock.sleep(delayMs, hurry.signal).catch(() => undefined);
     closing.abort();
-    const late = setTimeout(() => app.server.closeAllConnections(), limits.closeGrace);
-    await app.close();
+    const late = setTimeout(() => {
+      app.server.closeAllConnections();
+      preflight?.closeAllConnections();
+    }, limits.closeGrace);
+    await Promise.all([app.close(), preflight && unbind(preflight)]);
     clearTimeout(late);
+  }
+
+  async function listen(): Promise<Urls> {
+    const { host, port, preflightPort } = settings;
+    const hosts = host === undefined ? ['::', '0.0.0.0'] : [host];
+    const scheme = options.tls ? 'https' : 'http';
+    const bound = await listenOn(hosts, async (host) => await app.listen({ host, port }), { setting: 'PORT', port });
+    const url = bound.replace(/^http/, scheme);
+    if (preflight === undefined || preflightPort === undefined) return { url, preflightUrl: undefined };
+    const second = preflight;
+    const place = { setting: 'PREFLIGHT_PORT', port: preflightPort } as const;
+    const authority = await listenOn(hosts, async (host) => await bind(second, host, preflightPort), place);
+    return { url, preflightUrl: `${scheme}://${authority}` };
   }
 
   return {
     app,
-    listen: () => listenOn(app, settings.port, settings.host === undefined ? ['::', '0.0.0.0'] : [settings.host]),
+    listen,
     close({ delayMs = 0 } = {}) {
       if (closed && delayMs === 0) hurry.abort();
       return (closed ??= shutDown(delayMs));
@@ -171,45 +210,4 @@ class Overloaded extends Problem {
   constructor() {
     super('overloaded', 'busy; ask again later');
   }
-}
-
-function httpServer(limits: Limits, handler: Parameters<typeof createHttpServer>[1]): Server {
-  const { requestTimeout, connectionsCheckingInterval, keepAliveTimeout, maxHeaderSize } = limits;
-  const server = createHttpServer(
-    {
-      requestTimeout,
-      headersTimeout: requestTimeout,
-      connectionsCheckingInterval,
-      keepAliveTimeout,
-      maxHeaderSize,
-      // A request without a body gets no stream to read it from: 5 to 10 % of a lookup. `refusals` sees to a POST without one.
-      optimizeEmptyRequests: true,
-      // Its absence is answered in the shape of all errors.
-      requireHostHeader: false,
-    },
-    handler,
-  );
-  server.timeout = limits.socketTimeout;
-  server.maxConnections = limits.maxConnections;
-  // Full of connections that nobody uses: they make room for those who come. At most once a second, for it looks at all of them.
-  let swept = -Infinity;
-  server.on('drop', () => {
-    if (performance.now() - swept < 1000) return;
-    swept = performance.now();
-    server.closeIdleConnections();
-  });
-  return server;
-}
-
-/** On the first host that this machine has: without IPv6 there is no `::`. */
-export async function listenOn(app: App, port: number, hosts: readonly string[]): Promise<string> {
-  for (const [i, host] of hosts.entries()) {
-    try {
-      return await app.listen({ host, port });
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (i === hosts.length - 1 || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error;
-    }
-  }
-  throw new Error('no host to listen on');
 }

@@ -49,6 +49,8 @@ export function matching(pattern: RegExp, longest: number, expected: string): Pa
   return (text) => (text.length <= longest && pattern.test(text) ? text : new Wrong(expected));
 }
 
+export const filePath = matching(/^\P{Cc}+$/u, 4096, 'the path of a file');
+
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 

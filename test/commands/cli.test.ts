@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createProgram, withDefaultCommand } from '../../src/commands/program.ts';
 import { serveSchema } from '../../src/serve-settings.ts';
-import { LOOKUP } from '../../src/settings.ts';
+import { LOOKUP } from '../../src/commands/settings.ts';
 import { flagName } from '../../src/settings/schema.ts';
 import type { Schema } from '../../src/settings/schema.ts';
 import { podwhois } from '../support/cli.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { healthcheck, urlOf } from '../../src/commands/healthcheck.ts';
+import { authorityOf, healthcheck } from '../../src/commands/healthcheck.ts';
 import { podwhois } from '../support/cli.ts';
 
 async function listening(answer: RequestListener, host = '127.0.0.1'): Promise<AsyncDisposable & { port: number }> {
@@ -39,12 +39,12 @@ test('healthcheck looks where the service listens: HOST and PORT, an address of 
   const environment = { PORT: String(server.port) };
   assert.equal((await podwhois(['healthcheck'], { environment })).code, 1);
   assert.equal((await podwhois(['healthcheck'], { environment: { ...environment, HOST: '127.0.0.2' } })).code, 0);
-  assert.equal(urlOf(undefined, 8080), 'http://127.0.0.1:8080');
-  assert.equal(urlOf('0.0.0.0', 8080), 'http://127.0.0.1:8080');
-  assert.equal(urlOf('::', 8080), 'http://[::1]:8080');
-  assert.equal(urlOf('0:0:0:0:0:0:0:0', 8080), 'http://[::1]:8080');
-  assert.equal(urlOf('fd00::1', 80), 'http://[fd00::1]:80');
-  assert.equal(urlOf('localhost', 80), 'http://localhost:80');
+  assert.equal(authorityOf(undefined, 8080), '127.0.0.1:8080');
+  assert.equal(authorityOf('0.0.0.0', 8080), '127.0.0.1:8080');
+  assert.equal(authorityOf('::', 8080), '[::1]:8080');
+  assert.equal(authorityOf('0:0:0:0:0:0:0:0', 8080), '[::1]:8080');
+  assert.equal(authorityOf('fd00::1', 80), '[fd00::1]:80');
+  assert.equal(authorityOf('localhost', 80), 'localhost:80');
 });
 
 test('nothing there, or nothing said, is not well', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import { Agent, request } from 'undici';
-import { listenOn } from '../../src/http/server.ts';
+import { listenOn } from '../../src/http/listeners.ts';
 import { EventReader } from './support/events.ts';
 import { makePod } from './support/pods.ts';
 import { ask, open } from './support/raw.ts';
@@ -149,9 +149,13 @@ test('C4 it listens before the first sync; on all addresses unless told where', 
 
 test('without IPv6 it listens on all of IPv4, and any other failure to bind is told', async (t) => {
   // An address that this machine does not have is refused as :: is where there is no IPv6.
-  const elsewhere = await startService(t, { listen: false });
-  assert.match(await listenOn(elsewhere.server.app, 0, ['2001:db8::1', '127.0.0.1']), /^http:\/\/127\.0\.0\.1:/);
+  const { app } = (await startService(t, { listen: false })).server;
+  const binding = (port: number) => async (host: string) => await app.listen({ host, port });
+  assert.match(
+    await listenOn(['2001:db8::1', '127.0.0.1'], binding(0), { setting: 'PORT', port: 0 }),
+    /^http:\/\/127\.0\.0\.1:/,
+  );
   const { port } = await startService(t);
-  const busy = await startService(t, { listen: false });
-  await assert.rejects(listenOn(busy.server.app, port, ['127.0.0.1', '0.0.0.0']), { code: 'EADDRINUSE' });
+  const busy = await startService(t, { listen: false, settings: { port } });
+  await assert.rejects(busy.server.listen(), { code: 'EADDRINUSE' });
 });

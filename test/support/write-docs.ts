@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import * as prettier from 'prettier';
 import { CAPABILITIES } from '../../src/capabilities.ts';
 import { settingsTable } from '../../src/settings/markdown.ts';
-import { CORE, DEMO, HEALTHCHECK, LOOKUP } from '../../src/settings.ts';
+import { DEMO, HEALTHCHECK, LOOKUP } from '../../src/commands/settings.ts';
+import { CORE } from '../../src/settings.ts';
 
 /** `npm run docs`: writes the tables of docs/configuration.md anew from the settings. */
 

@@ -1,3 +1,4 @@
+import { getCACertificates } from 'node:tls';
 import { Agent, request } from 'undici';
 import { oneLine } from '../../terminal.ts';
 
@@ -25,15 +26,25 @@ const MAX_BODY = 256 * 2 ** 20;
 
 const CHANGE = 'set --server or PODWHOIS_URL';
 
+export interface Target {
+  readonly server: string;
+  readonly token?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Asks for all addresses and returns one result each, in order. Throws `LookupError`. */
-export async function askServer(server: string, ips: readonly string[], signal?: AbortSignal): Promise<Result[]> {
-  const agent = new Agent({ connections: 1, maxResponseSize: MAX_BODY });
+export async function askServer(target: Target, ips: readonly string[]): Promise<Result[]> {
+  // Node trusts its own list and NODE_EXTRA_CA_CERTS; a cluster's CA is more often installed in the system.
+  const ca = target.server.startsWith('https:')
+    ? [...getCACertificates('default'), ...getCACertificates('system')]
+    : undefined;
+  const agent = new Agent({ connections: 1, maxResponseSize: MAX_BODY, ...(ca && { connect: { ca } }) });
   const results: Result[] = [];
   try {
     const [only] = ips;
-    if (ips.length === 1 && only !== undefined) return [await askOne(server, only, agent, signal)];
+    if (ips.length === 1 && only !== undefined) return [await askOne(target, only, agent)];
     for (let start = 0; start < ips.length; start += BATCH) {
-      results.push(...(await askBatch(server, ips.slice(start, start + BATCH), agent, signal)));
+      results.push(...(await askBatch(target, ips.slice(start, start + BATCH), agent)));
     }
     return results;
   } finally {
@@ -41,16 +52,17 @@ export async function askServer(server: string, ips: readonly string[], signal?:
   }
 }
 
-async function askOne(server: string, ip: string, agent: Agent, signal?: AbortSignal): Promise<Result> {
-  const { status, body } = await exchange(server, `pod?ip=${encodeURIComponent(ip)}`, { agent, signal });
+async function askOne(target: Target, ip: string, agent: Agent): Promise<Result> {
+  const { status, body } = await exchange(target, `pod?ip=${encodeURIComponent(ip)}`, { agent });
   if (status === 200 && isRecord(body) && typeof body['uid'] === 'string') return { ip, status, pod: body };
   // A 404 of some other server must not read as "no pod".
   if (status !== 200 && isErrorBody(body) && (status !== 404 || 'reason' in body)) return { ...pick(body), ip, status };
-  throw notPodwhois(server, status, body);
+  throw notPodwhois(target.server, status, body);
 }
 
-async function askBatch(server: string, ips: readonly string[], agent: Agent, signal?: AbortSignal): Promise<Result[]> {
-  const { status, body } = await exchange(server, 'pods/lookup', { agent, signal, json: { ips } });
+async function askBatch(target: Target, ips: readonly string[], agent: Agent): Promise<Result[]> {
+  const { server } = target;
+  const { status, body } = await exchange(target, 'pods/lookup', { agent, json: { ips } });
   const results = isRecord(body) ? body['results'] : undefined;
   if (status !== 200 || !Array.isArray(results) || results.length !== ips.length)
     throw notPodwhois(server, status, body);
@@ -66,29 +78,36 @@ async function askBatch(server: string, ips: readonly string[], agent: Agent, si
 
 interface Exchange {
   readonly agent: Agent;
-  readonly signal: AbortSignal | undefined;
   readonly json?: unknown;
 }
 
 async function exchange(
-  server: string,
+  { server, token, signal }: Target,
   path: string,
-  { agent, signal, json }: Exchange,
+  { agent, json }: Exchange,
 ): Promise<{ status: number; body: unknown }> {
+  const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  let answer: { readonly status: number; readonly body: unknown };
   try {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
-    const answer = await request(`${server}/${path}`, {
+    const { statusCode, body } = await request(`${server}/${path}`, {
       dispatcher: agent,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       ...(json === undefined
-        ? { method: 'GET' }
-        : { method: 'POST', body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),
+        ? { method: 'GET', headers: authorization }
+        : {
+            method: 'POST',
+            body: JSON.stringify(json),
+            headers: { 'content-type': 'application/json', ...authorization },
+          }),
     });
-    const text = await answer.body.text();
-    return { status: answer.statusCode, body: parsed(text) };
+    answer = { status: statusCode, body: parsed(await body.text()) };
   } catch (error) {
     throw new LookupError(`cannot ask ${oneLine(server)}: ${because(error)}; ${CHANGE} to where podwhois listens`);
   }
+  if (answer.status !== 401) return answer;
+  const refused = token === undefined ? 'wants a token' : 'does not accept the token';
+  throw new LookupError(`${oneLine(server)} ${refused}: set --token-file or PODWHOIS_TOKEN_FILE`);
 }
 
 function because(error: unknown): string {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { TestContext } from 'node:test';
-import type { Clock, HttpSettings, Source } from '../../../src/http/context.ts';
+import type { Clock, HttpSettings, ServerOptions, Source } from '../../../src/http/context.ts';
 import type { Limits } from '../../../src/http/limits.ts';
+import type { HttpPlug } from '../../../src/http/plug.ts';
 import { createServer } from '../../../src/http/server.ts';
 import type { PodwhoisServer } from '../../../src/http/server.ts';
 import type { View } from '../../../src/index/answer.ts';
@@ -81,11 +82,16 @@ export interface ServiceOptions {
   readonly listen?: boolean;
   /** Instead of one that stands still. */
   readonly clock?: Clock;
+  readonly tokens?: ServerOptions['tokens'];
+  readonly tls?: ServerOptions['tls'];
+  readonly plugs?: readonly HttpPlug[];
 }
 
 export interface Service {
   readonly url: string;
   readonly port: number;
+  /** NaN unless the settings ask for one. */
+  readonly preflightPort: number;
   readonly server: PodwhoisServer;
   readonly index: PodIndex;
   readonly source: FakeSource;
@@ -107,31 +113,37 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
   const logged: string[] = [];
   const log = pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void logged.push(line) });
   for (const pod of options.pods ?? []) store.upsert(pod);
-  const server = await createServer({
-    index,
-    source,
-    clock: options.clock ?? clock,
-    metrics,
-    log,
-    view: options.view ?? { partial: false, clusterCidrs: [] },
-    settings: {
-      port: 0,
-      host: '127.0.0.1',
-      readyMaxStaleness: 90_000,
-      serveMaxStaleness: 300_000,
-      shutdownDelay: 0,
-      ...options.settings,
+  const server = await createServer(
+    {
+      index,
+      source,
+      clock: options.clock ?? clock,
+      metrics,
+      log,
+      view: options.view ?? { partial: false, clusterCidrs: [] },
+      settings: {
+        port: 0,
+        host: '127.0.0.1',
+        readyMaxStaleness: 90_000,
+        serveMaxStaleness: 300_000,
+        shutdownDelay: 0,
+        ...options.settings,
+      },
+      limits: options.limits ?? {},
+      tokens: options.tokens,
+      tls: options.tls,
+      version: '0.0.0',
     },
-    limits: options.limits ?? {},
-    version: '0.0.0',
-  });
-  const url = options.listen === false ? '' : await server.listen();
+    options.plugs,
+  );
+  const { url, preflightUrl } = options.listen === false ? { url: '', preflightUrl: undefined } : await server.listen();
   t.after(async () => {
     server.app.server.closeAllConnections();
     await server.close();
   });
   return {
     url,
+    preflightPort: Number(preflightUrl?.slice(preflightUrl.lastIndexOf(':') + 1)),
     server,
     index,
     source,

@@ -1,0 +1,31 @@
+import type { IncomingMessage } from 'node:http';
+import type { ServerOptions } from './context.ts';
+import type { HttpAddition } from './plug.ts';
+
+/** Whoever asks these learns of nobody but himself, or nothing of pods at all. */
+const OPEN = new Set(['/whoami', '/health', '/healthz', '/livez', '/ready', '/readyz']);
+
+/**
+ * Who may read. Without LOOKUP_TOKEN_FILE everybody may; with it, whoever has one of its tokens. Open paths need none, and
+ * they are all that PREFLIGHT_PORT carries.
+ */
+export class Gate {
+  readonly #tokens: ServerOptions['tokens'];
+  readonly #additions: readonly HttpAddition[];
+
+  constructor(tokens: ServerOptions['tokens'], additions: readonly HttpAddition[]) {
+    this.#tokens = tokens;
+    this.#additions = additions;
+  }
+
+  lets(request: IncomingMessage): boolean {
+    const tokens = this.#tokens;
+    return tokens === undefined || this.isOpen(request) || tokens.value.accepts(request.headers.authorization);
+  }
+
+  /** Compared as it is written, not decoded: what only the router reads as one of these paths is not open. */
+  isOpen({ url = '' }: IncomingMessage): boolean {
+    const path = url.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
+    return OPEN.has(path) || this.#additions.some((addition) => addition.isOpen?.(path));
+  }
+}

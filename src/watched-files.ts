@@ -1,0 +1,107 @@
+import { readFile, stat } from 'node:fs/promises';
+import type { Log } from './log.ts';
+
+/** Kubernetes takes up to a minute to bring a changed Secret or ConfigMap; this adds little to it. */
+const POLL_MS = 2_000;
+/** What stays broken is said again, so that it is not overlooked until a certificate has expired. */
+const REMIND_MS = 10 * 60_000;
+/** As much as a Secret or a ConfigMap can hold. */
+const MAX_BYTES = 1024 * 1024;
+
+export interface WatchOptions<T> {
+  /** Files that belong together, like a certificate and its key. */
+  readonly paths: readonly string[];
+  /** Their contents in the same order. Throws an Error that says what is wrong with them. */
+  readonly parse: (contents: readonly string[]) => T;
+  readonly clock: { now(): number; sleep(ms: number, signal: AbortSignal): Promise<void> };
+  readonly log: Log;
+  /** Ends the watching. */
+  readonly signal: AbortSignal;
+}
+
+/** What was read last of files that may be replaced at any time. */
+export class Watched<T> {
+  #value: T;
+  readonly #listeners: ((value: T) => void)[] = [];
+
+  constructor(value: T) {
+    this.#value = value;
+  }
+
+  get value(): T {
+    return this.#value;
+  }
+
+  onChange(listener: (value: T) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Only for whoever watches. */
+  set(value: T): void {
+    this.#value = value;
+    for (const listener of this.#listeners) listener(value);
+  }
+}
+
+/**
+ * Reads files and goes on reading them, every two seconds: what is mounted from a Secret or a ConfigMap is replaced by swapping a
+ * symbolic link, which no file's own notifications show. Rejects when they cannot be used now. Later such a state is logged as an
+ * error, and what was read before stays.
+ */
+export async function watchFiles<T>(options: WatchOptions<T>): Promise<Watched<T>> {
+  const contents = await readAll(options.paths);
+  const watched = new Watched(options.parse(contents));
+  void follow(options, watched, contents);
+  return watched;
+}
+
+async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: readonly string[]): Promise<void> {
+  const { paths, parse, clock, log, signal } = options;
+  let used = first;
+  let refused: { readonly contents: readonly string[]; readonly error: unknown } | undefined;
+  let said = '';
+  let saidAt = 0;
+  for (;;) {
+    await clock.sleep(POLL_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      const contents = await readAll(paths);
+      if (alike(contents, used)) {
+        said = '';
+        continue;
+      }
+      if (refused && alike(contents, refused.contents)) throw refused.error;
+      // A swap between two files shows as a pair that never was: only what is read twice alike counts.
+      if (!alike(contents, await readAll(paths))) continue;
+      try {
+        watched.set(parse(contents));
+      } catch (error) {
+        refused = { contents, error };
+        throw error;
+      }
+      used = contents;
+      refused = undefined;
+      said = '';
+      log.info({ files: paths }, 'files have changed and were read again');
+    } catch (err) {
+      const now = clock.now();
+      if (said === String(err) && now - saidAt < REMIND_MS) continue;
+      [said, saidAt] = [String(err), now];
+      log.error({ err, files: paths }, 'files have changed and cannot be used: what was read before stays');
+    }
+  }
+}
+
+async function readAll(paths: readonly string[]): Promise<readonly string[]> {
+  return await Promise.all(paths.map(readText));
+}
+
+async function readText(path: string): Promise<string> {
+  const found = await stat(path);
+  // Of a pipe the end might never come.
+  if (!found.isFile()) throw new Error(`${path} is not a file`);
+  if (found.size > MAX_BYTES) throw new Error(`${path} is longer than 1 MiB`);
+  return await readFile(path, 'utf8');
+}
+
+const alike = (a: readonly string[], b: readonly string[]): boolean => a.every((text, i) => text === b[i]);

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { createLog } from '../src/log.ts';
+import { watchFiles } from '../src/watched-files.ts';
+import type { Watched } from '../src/watched-files.ts';
+import { MountedSecret } from './support/mounted-secret.ts';
+import { temporaryDirectory } from './support/test-certificates.ts';
+import { until } from './support/until.ts';
+import { VirtualClock } from './support/virtual-clock.ts';
+
+interface Started {
+  readonly watched: Watched<string>;
+  /** Lets the files be looked at once more. */
+  readonly poll: () => Promise<void>;
+  readonly logged: () => readonly {
+    readonly level: string;
+    readonly msg: string;
+    readonly err?: { message: string };
+  }[];
+  readonly stop: AbortController;
+  readonly clock: VirtualClock;
+}
+
+/** Watches two files whose contents must begin with the same letter. */
+async function start(t: TestContext, paths: readonly string[]): Promise<Started> {
+  const clock = new VirtualClock();
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) });
+  const watched = await watchFiles({
+    paths,
+    parse([a = '', b = '']) {
+      if (a[0] !== b[0]) throw new Error('not a pair');
+      return a + b;
+    },
+    clock,
+    log,
+    signal: stop.signal,
+  });
+  const asleep = async (): Promise<true> => await until('it sleeps again', () => clock.sleepers > 0, { everyMs: 1 });
+  return {
+    watched,
+    stop,
+    clock,
+    logged: () => lines.map((line) => JSON.parse(line) as never),
+    async poll() {
+      await asleep();
+      await clock.advance(2_000);
+      await asleep();
+    },
+  };
+}
+
+test('files that Kubernetes swaps are read again, together, and listeners are told', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: 'x1', b: 'x2' });
+  const { watched, poll, logged } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  const told: string[] = [];
+  watched.onChange((value) => told.push(value));
+  assert.equal(watched.value, 'x1x2');
+  await poll();
+  assert.deepEqual([watched.value, told], ['x1x2', []]);
+  mounted.swap({ a: 'y1', b: 'y2' });
+  await poll();
+  assert.deepEqual([watched.value, told], ['y1y2', ['y1y2']]);
+  assert.deepEqual(
+    logged().map(({ level, msg }) => [level, msg]),
+    [['info', 'files have changed and were read again']],
+  );
+});
+
+test('what cannot be used later leaves what was read before, loudly once and again after ten minutes, until it is right', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: 'x1', b: 'x2' });
+  const { watched, poll, logged, clock } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  const errors = (): number => logged().filter(({ level }) => level === 'error').length;
+  mounted.swap({ a: 'y1', b: 'z2' });
+  for (let i = 0; i < 3; i++) await poll();
+  assert.deepEqual([watched.value, errors()], ['x1x2', 1]);
+  assert.equal(logged()[0]?.err?.message, 'not a pair');
+  clock.freeze(10 * 60_000);
+  await poll();
+  assert.equal(errors(), 2);
+  mounted.swap({ a: 'y1', b: 'y2' });
+  await poll();
+  assert.equal(watched.value, 'y1y2');
+  mounted.swap({ a: 'y1' });
+  await poll();
+  assert.deepEqual([watched.value, errors()], ['y1y2', 3]);
+  assert.match(logged().at(-1)?.err?.message ?? '', /ENOENT.*\/b'/);
+});
+
+test('going back to what is in use ends the complaint, and the same fault later is a new one', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: 'x1', b: 'x2' });
+  const { poll, logged } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  for (const [b, errors] of [
+    ['z', 1],
+    ['x2', 1],
+    ['z', 2],
+  ] as const) {
+    mounted.swap({ a: 'x1', b });
+    await poll();
+    assert.equal(logged().length, errors);
+  }
+});
+
+test('at the start it must be right: what is wrong is told', async (t) => {
+  const dir = temporaryDirectory(t);
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text);
+    return join(dir, name);
+  };
+  const right = file('right', 'x');
+  mkdirSync(join(dir, 'folder'));
+  execFileSync('mkfifo', [join(dir, 'pipe')]);
+  for (const [path, pattern] of [
+    [join(dir, 'nowhere'), /ENOENT.*nowhere/],
+    [join(dir, 'folder'), /folder is not a file/],
+    [join(dir, 'pipe'), /pipe is not a file/],
+    [file('long', 'x'.repeat(1024 * 1024 + 1)), /long is longer than 1 MiB/],
+    [file('other', 'y'), /^Error: not a pair/],
+  ] as const) {
+    await assert.rejects(start(t, [right, path]), pattern);
+  }
+});
+
+test('it ends with its signal', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: 'x1', b: 'x2' });
+  const { watched, stop, clock, poll } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  await poll();
+  stop.abort();
+  mounted.swap({ a: 'y1', b: 'y2' });
+  await clock.advance(60_000);
+  assert.deepEqual([watched.value, clock.sleepers], ['x1x2', 0]);
+});

@@ -1,12 +1,13 @@
 import type { Pod } from '../pod.ts';
 import { ChangeRing } from './change-feed.ts';
 import type { ChangeFeed } from './change-feed.ts';
+import type { Shared } from './kept.ts';
 import { LiveSet } from './live-set.ts';
 import type { NameKey } from './ordered-pods.ts';
+import { samePod } from './same-pod.ts';
 import { Slice } from './slice.ts';
-import type { Shared } from './slice.ts';
 import { UnreadableObjects } from './unreadable-objects.ts';
-import type { PodReference } from './unreadable-objects.ts';
+import type { Reference } from './unreadable-objects.ts';
 
 export interface PodIndexOptions {
   /** One slice for each; none: one slice over all namespaces. */
@@ -28,12 +29,17 @@ export class PodIndex {
   readonly #live = new LiveSet();
   readonly #unreadable = new UnreadableObjects();
   readonly #changes: ChangeRing;
-  readonly #slices = new Map<string | undefined, Slice>();
+  readonly #slices = new Map<string | undefined, Slice<Pod>>();
 
   constructor(options: PodIndexOptions = {}) {
     const namespaces = new Set(options.namespaces);
     this.#changes = new ChangeRing(options.feedCapacity ?? 8192, options.onListenerError ?? (() => {}));
-    const shared: Shared = { live: this.#live, changes: this.#changes, unreadable: this.#unreadable };
+    const shared: Shared<Pod> = {
+      live: this.#live,
+      changes: this.#changes,
+      unreadable: this.#unreadable,
+      isSame: samePod,
+    };
     const deletions = Math.ceil((options.rememberedDeletions ?? 100_000) / Math.max(1, namespaces.size));
     for (const namespace of namespaces.size === 0 ? [undefined] : namespaces) {
       this.#slices.set(namespace, new Slice(shared, { namespace, deletions }));
@@ -41,7 +47,7 @@ export class PodIndex {
   }
 
   /** Where the reflector of a namespace, or of all, writes. */
-  slice(namespace?: string): Slice {
+  slice(namespace?: string): Slice<Pod> {
     const slice = this.#slices.get(namespace);
     if (slice === undefined) throw new Error(`the index has no slice of ${namespace ?? 'all namespaces'}`);
     return slice;
@@ -98,7 +104,7 @@ export class PodIndex {
   }
 
   /** Whether what is known of a pod, if anything, may be out of date, because the object was set aside: by uid, by name, or a pod. */
-  isSetAside(reference: PodReference): boolean {
+  isSetAside(reference: Reference): boolean {
     return this.#unreadable.isAbout(reference);
   }
 

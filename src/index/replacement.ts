@@ -1,37 +1,31 @@
-import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
+import type { ResourceVersion, Unreadable } from '../pod.ts';
 import { isAtLeast } from './deletions.ts';
+import type { Committed, Kept } from './kept.ts';
 import { UnreadableObjects } from './unreadable-objects.ts';
 
-/** How many changes a list made. */
-export interface Committed {
-  readonly added: number;
-  readonly modified: number;
-  readonly deleted: number;
-}
-
 /** What a list needs of the slice it is of. */
-interface Slice {
-  mustCover(pod: Pod): void;
-  /** The record to keep of a pod that was just read, in the place of the one that the list knew. */
-  list(replacement: PodReplacement, pod: Pod, known: Pod | undefined): Pod;
-  unlist(replacement: PodReplacement, known: Pod): void;
-  shrinkage(replacement: PodReplacement, version: ResourceVersion): { readonly total: number; readonly lost: number };
-  commit(replacement: PodReplacement, version: ResourceVersion, forget: boolean): Committed;
+interface Slice<T extends Kept> {
+  mustCover(object: T): void;
+  /** The record to keep of an object that was just read, in the place of the one that the list knew. */
+  list(replacement: Replacement<T>, object: T, known: T | undefined): T;
+  unlist(replacement: Replacement<T>, known: T): void;
+  shrinkage(replacement: Replacement<T>, version: ResourceVersion): { readonly total: number; readonly lost: number };
+  commit(replacement: Replacement<T>, version: ResourceVersion, forget: boolean): Committed;
 }
 
 /**
- * A list that is being read, aside of what is served (rule A8). Of a pod that the slice holds as it is in the list, the
- * stored record is kept and the one just read is dropped: a list that changes nothing takes 40 bytes a pod.
+ * A list that is being read, aside of what is served (rule A8). Of an object that the slice holds as it is in the list,
+ * the stored record is kept and the one just read is dropped: a list that changes nothing takes 40 bytes an object.
  */
-export class PodReplacement {
-  readonly #slice: Slice;
-  readonly #listed = new Map<string, Pod>();
+export class Replacement<T extends Kept> {
+  readonly #slice: Slice<T>;
+  readonly #listed = new Map<string, T>();
   readonly unreadable = new UnreadableObjects();
   /** The slice's count of objects set aside when the list began. */
   readonly serial: number;
   #committed = false;
 
-  constructor(slice: Slice, serial: number) {
+  constructor(slice: Slice<T>, serial: number) {
     this.#slice = slice;
     this.serial = serial;
   }
@@ -40,29 +34,29 @@ export class PodReplacement {
     return this.#listed.size;
   }
 
-  get(uid: string): Pod | undefined {
+  get(uid: string): T | undefined {
     return this.#listed.get(uid);
   }
 
-  pods(): Iterable<Pod> {
+  objects(): Iterable<T> {
     return this.#listed.values();
   }
 
-  add(pod: Pod): void {
+  add(object: T): void {
     this.#mustBeOpen();
-    this.#slice.mustCover(pod);
-    const known = this.#listed.get(pod.uid);
-    if (known !== undefined && isAtLeast(known.resourceVersion, pod.resourceVersion)) return;
-    for (const one of this.unreadable.about(pod)) this.unreadable.delete(one);
-    this.#listed.set(pod.uid, this.#slice.list(this, pod, known));
+    this.#slice.mustCover(object);
+    const known = this.#listed.get(object.uid);
+    if (known !== undefined && isAtLeast(known.resourceVersion, object.resourceVersion)) return;
+    for (const one of this.unreadable.about(object)) this.unreadable.delete(one);
+    this.#listed.set(object.uid, this.#slice.list(this, object, known));
   }
 
-  remove(pod: Pod): void {
+  remove(object: T): void {
     this.#mustBeOpen();
-    for (const one of this.unreadable.about(pod)) this.unreadable.delete(one);
-    const known = this.#listed.get(pod.uid);
+    for (const one of this.unreadable.about(object)) this.unreadable.delete(one);
+    const known = this.#listed.get(object.uid);
     if (known === undefined) return;
-    this.#listed.delete(pod.uid);
+    this.#listed.delete(object.uid);
     this.#slice.unlist(this, known);
   }
 
@@ -75,7 +69,7 @@ export class PodReplacement {
     return this.#slice.shrinkage(this, version);
   }
 
-  alike(other: PodReplacement): boolean {
+  alike(other: Replacement<T>): boolean {
     let common = 0;
     for (const uid of this.#keys()) if (other.#holds(uid)) common++;
     return 2 * common >= this.#count() && 2 * common >= other.#count();

@@ -34,7 +34,7 @@ export function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((text, i) => text === b[i]));
 }
 
-function sameStrings(a: StringMap, b: StringMap): boolean {
+export function sameStrings(a: StringMap, b: StringMap): boolean {
   if (a === b) return true;
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);

@@ -1,53 +1,43 @@
-import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
+import type { ResourceVersion, Unreadable } from '../pod.ts';
 import { compareResourceVersions } from '../resource-version.ts';
-import type { Change, ChangeRing } from './change-feed.ts';
 import { Deletions, isAtLeast, newer } from './deletions.ts';
-import type { LiveSet } from './live-set.ts';
+import type { Committed, Kept, Shared } from './kept.ts';
 import { compareNames } from './ordered-pods.ts';
-import { PodReplacement } from './replacement.ts';
-import type { Committed } from './replacement.ts';
-import { samePod } from './same-pod.ts';
+import { Replacement } from './replacement.ts';
 import { isKnownByName } from './unreadable-objects.ts';
-import type { SetAside, UnreadableObjects } from './unreadable-objects.ts';
-
-/** What the slices of an index share. */
-export interface Shared {
-  readonly live: LiveSet;
-  readonly changes: ChangeRing;
-  readonly unreadable: UnreadableObjects;
-}
+import type { SetAside } from './unreadable-objects.ts';
 
 /**
  * The part of the index that one list and watch keeps true: a namespace, or everything (rule A10). Decides what an event or a
- * list changes. What it knows of a pod is one of: nothing · a record, with its version · a deletion, with its version. Four things
+ * list changes. What it knows of an object is one of: nothing · a record, with its version · a deletion, with its version. Four things
  * make a version history:
  *
  * - the floor: the version of the list committed last, which has spoken about everything up to it;
  * - a record of the same uid that is not older;
- * - a remembered deletion of the uid, or of a pod of its name, that is not older (rule A3);
+ * - a remembered deletion of the uid, or of one of its name, that is not older (rule A3);
  * - a record of the same name under another uid that is not older: two never have a name at one time, so who has it later
  *   came after the other was gone.
  *
  * Until its first list is committed nobody may read (rule C2; readers wait until all slices have theirs). So the first list
  * goes straight into the maps, which spares a second pass of 200 ms; see `#preview`.
  */
-export class Slice {
+export class Slice<T extends Kept> {
   readonly #namespace: string | undefined;
-  readonly #shared: Shared;
+  readonly #shared: Shared<T>;
   readonly #deletions: Deletions;
   #floor: ResourceVersion | undefined;
   /** The newest version of any event. */
   #newest: ResourceVersion | undefined;
   #serial = 0;
   /**
-   * The first list, whose pods stand in the live set already. While there is one, nothing else of this slice stands there: an
+   * The first list, whose objects stand in the live set already. While there is one, nothing else of this slice stands there: an
    * event or another list ends it, and it goes on aside like any other.
    */
-  #preview: PodReplacement | undefined;
-  /** How many pods of the preview stand there: all, unless it holds what cannot be true together. */
+  #preview: Replacement<T> | undefined;
+  /** How many objects of the preview stand there: all, unless it holds what cannot be true together. */
   #shown = 0;
 
-  constructor(shared: Shared, options: { readonly namespace: string | undefined; readonly deletions: number }) {
+  constructor(shared: Shared<T>, options: { readonly namespace: string | undefined; readonly deletions: number }) {
     this.#shared = shared;
     this.#namespace = options.namespace;
     this.#deletions = new Deletions(options.deletions);
@@ -58,35 +48,35 @@ export class Slice {
     return this.#deletions.size;
   }
 
-  upsert(pod: Pod): void {
-    this.mustCover(pod);
-    const version = pod.resourceVersion;
+  upsert(object: T): void {
+    this.mustCover(object);
+    const version = object.resourceVersion;
     this.#seen(version);
     if (isAtLeast(this.#floor, version)) return;
-    const stored = this.#shared.live.byUid(pod.uid);
+    const stored = this.#shared.live.byUid(object.uid);
     if (isAtLeast(stored ? stored.resourceVersion : this.#deletions.dropped, version)) return;
-    if (this.#isDeleted(pod)) return this.#buryFormer(pod);
-    if (!this.#place(pod, stored)) return;
-    for (const one of this.#shared.unreadable.about(pod)) {
+    if (this.#isDeleted(object)) return this.#buryFormer(object);
+    if (!this.#place(object, stored)) return;
+    for (const one of this.#shared.unreadable.about(object)) {
       if (!isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
     }
   }
 
-  remove(pod: Pod): void {
-    this.mustCover(pod);
-    const version = pod.resourceVersion;
+  remove(object: T): void {
+    this.mustCover(object);
+    const version = object.resourceVersion;
     this.#seen(version);
     if (isAtLeast(this.#floor, version)) return;
-    const stored = this.#shared.live.byUid(pod.uid);
+    const stored = this.#shared.live.byUid(object.uid);
     if (stored && isNewer(stored.resourceVersion, version)) return;
     if (stored) {
       this.#drop(stored);
       this.#deletions.rememberName(stored, version);
     }
-    this.#deletions.rememberUid(pod.uid, version);
-    for (const one of this.#shared.unreadable.about(pod)) {
+    this.#deletions.rememberUid(object.uid, version);
+    for (const one of this.#shared.unreadable.about(object)) {
       // Of another uid under this name the deletion says nothing.
-      const isMeant = one.object.key === pod.uid || isKnownByName(one.object);
+      const isMeant = one.object.key === object.uid || isKnownByName(one.object);
       if (isMeant && !isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
     }
   }
@@ -95,8 +85,8 @@ export class Slice {
     this.#setAside(object, newer(this.#newest, this.#floor), false);
   }
 
-  beginReplace(): PodReplacement {
-    const replacement = new PodReplacement(this, this.#serial);
+  beginReplace(): Replacement<T> {
+    const replacement = new Replacement<T>(this, this.#serial);
     this.#endPreview();
     if (this.#floor === undefined && this.#newest === undefined) {
       this.#preview = replacement;
@@ -105,28 +95,29 @@ export class Slice {
     return replacement;
   }
 
-  /** A pod of another namespace in a list or watch of this one: its reflector must start over, rather than have it served. */
-  mustCover(pod: Pod): void {
-    if (!this.#covers(pod)) throw new Error(`a pod of namespace ${pod.namespace} in the slice of ${this.#namespace}`);
+  /** An object of another namespace in a list or watch of this one: its reflector must start over, rather than have it served. */
+  mustCover(object: T): void {
+    if (!this.#covers(object))
+      throw new Error(`an object of namespace ${object.namespace} in the slice of ${this.#namespace}`);
   }
 
-  list(replacement: PodReplacement, pod: Pod, known: Pod | undefined): Pod {
-    const { live } = this.#shared;
-    const stored = live.byUid(pod.uid);
-    if (replacement !== this.#preview) return stored && samePod(stored, pod) ? stored : pod;
+  list(replacement: Replacement<T>, object: T, known: T | undefined): T {
+    const { live, isSame } = this.#shared;
+    const stored = live.byUid(object.uid);
+    if (replacement !== this.#preview) return stored && isSame(stored, object) ? stored : object;
     // Whatever does not fit here, garbage as it is, is left to the commit.
     if (known !== undefined) this.unlist(replacement, known);
-    if ((stored === undefined || stored === known) && live.add(pod) === undefined) this.#shown++;
-    return pod;
+    if ((stored === undefined || stored === known) && live.add(object) === undefined) this.#shown++;
+    return object;
   }
 
-  unlist(replacement: PodReplacement, known: Pod): void {
+  unlist(replacement: Replacement<T>, known: T): void {
     if (replacement !== this.#preview || this.#shared.live.byUid(known.uid) !== known) return;
     this.#shared.live.delete(known);
     this.#shown--;
   }
 
-  shrinkage(replacement: PodReplacement, version: ResourceVersion): { readonly total: number; readonly lost: number } {
+  shrinkage(replacement: Replacement<T>, version: ResourceVersion): { readonly total: number; readonly lost: number } {
     if (this.#floor === undefined) return { total: 0, lost: 0 };
     let total = 0;
     let lost = 0;
@@ -138,7 +129,7 @@ export class Slice {
   }
 
   /** Makes the list the truth at `version`: one step, and nobody can read in between. */
-  commit(replacement: PodReplacement, version: ResourceVersion, forget: boolean): Committed {
+  commit(replacement: Replacement<T>, version: ResourceVersion, forget: boolean): Committed {
     const { live, changes } = this.#shared;
     const done = { added: 0, modified: 0, deleted: 0 };
     const isFirst = this.#floor === undefined;
@@ -153,12 +144,12 @@ export class Slice {
     } else if (this.#isSuperseded(version)) return done;
     this.#deletions.forgetUpTo(version);
 
-    // Of a preview all pods stand there, unless it was garbage, and nothing else does.
+    // Of a preview all objects stand there, unless it was garbage, and nothing else does.
     if (!isPreview || this.#shown < replacement.size) {
       const { gone, news } = this.#differences(replacement, version, forget);
-      const count = (type: Change['type']): void => void done[type]++;
+      const count = (type: keyof Committed): void => void done[type]++;
       for (const stored of gone) this.#drop(stored, count);
-      for (const pod of news) this.#place(pod, live.byUid(pod.uid), count);
+      for (const object of news) this.#place(object, live.byUid(object.uid), count);
     }
     this.#commitUnreadable(replacement, version, forget);
     this.#floor = version;
@@ -167,15 +158,15 @@ export class Slice {
     return done;
   }
 
-  /** The records that a list takes away, and the pods it brings or brings anew. */
+  /** The records that a list takes away, and the objects it brings or brings anew. */
   #differences(
-    replacement: PodReplacement,
+    replacement: Replacement<T>,
     version: ResourceVersion,
     forget: boolean,
-  ): { readonly gone: readonly Pod[]; readonly news: readonly Pod[] } {
-    const { live } = this.#shared;
-    const gone: Pod[] = [];
-    const news: Pod[] = [];
+  ): { readonly gone: readonly T[]; readonly news: readonly T[] } {
+    const { live, isSame } = this.#shared;
+    const gone: T[] = [];
+    const news: T[] = [];
     let met = 0;
     live.each(this.#namespace, (stored) => {
       const listed = replacement.get(stored.uid);
@@ -183,13 +174,13 @@ export class Slice {
       if (listed === stored || (!forget && isNewer(stored.resourceVersion, version))) return;
       if (listed === undefined) {
         if (forget || this.#isGone(stored, replacement, version)) gone.push(stored);
-      } else if (!samePod(listed, stored)) news.push(listed);
+      } else if (!isSame(listed, stored)) news.push(listed);
     });
     if (met === replacement.size) return { gone, news };
-    for (const pod of replacement.pods()) {
-      const stored = live.byUid(pod.uid);
+    for (const object of replacement.objects()) {
+      const stored = live.byUid(object.uid);
       const isMet = stored !== undefined && this.#covers(stored);
-      if (!isMet && !this.#isDeleted(pod)) news.push(pod);
+      if (!isMet && !this.#isDeleted(object)) news.push(object);
     }
     return { gone, news };
   }
@@ -201,16 +192,16 @@ export class Slice {
   }
 
   /** Whether a list at this version that does not hold a record takes it away. */
-  #isGone(stored: Pod, replacement: PodReplacement, version: ResourceVersion): boolean {
+  #isGone(stored: T, replacement: Replacement<T>, version: ResourceVersion): boolean {
     return !isNewer(stored.resourceVersion, version) && !replacement.unreadable.isAbout(stored);
   }
 
-  #isDeleted(pod: Pod): boolean {
-    const version = pod.resourceVersion;
-    return this.#deletions.coverUid(pod.uid, version) || this.#deletions.coverName(pod, version);
+  #isDeleted(object: T): boolean {
+    const version = object.resourceVersion;
+    return this.#deletions.coverUid(object.uid, version) || this.#deletions.coverName(object, version);
   }
 
-  #commitUnreadable(replacement: PodReplacement, version: ResourceVersion, forget: boolean): void {
+  #commitUnreadable(replacement: Replacement<T>, version: ResourceVersion, forget: boolean): void {
     const { unreadable } = this.#shared;
     const before = this.#serial;
     // An object in an event may be newer than the list when it came after the list was asked for, or behind a newer event.
@@ -245,35 +236,35 @@ export class Slice {
     unreadable.set({ object: salvaged, slice: this, newerThan, isListed, serial: ++this.#serial });
   }
 
-  /** Puts a pod in its place. False when another one is known to have had its name since. */
-  #place(pod: Pod, stored: Pod | undefined, count?: (type: Change['type']) => void): boolean {
+  /** Puts an object in its place. False when another one is known to have had its name since. */
+  #place(object: T, stored: T | undefined, count?: (type: keyof Committed) => void): boolean {
     const { live, changes } = this.#shared;
-    if (stored && compareNames(stored, pod) === 0) {
-      live.replace(stored, pod);
-      changes.push('modified', pod, stored);
+    if (stored && compareNames(stored, object) === 0) {
+      live.replace(stored, object);
+      changes.push('modified', object, stored);
       count?.('modified');
       return true;
     }
     if (stored) this.#drop(stored, count);
-    const other = live.add(pod);
+    const other = live.add(object);
     if (other) {
-      if (!isNewer(pod.resourceVersion, other.resourceVersion)) return false;
+      if (!isNewer(object.resourceVersion, other.resourceVersion)) return false;
       this.#drop(other, count);
-      live.add(pod);
+      live.add(object);
     }
-    changes.push('added', pod, undefined);
+    changes.push('added', object, undefined);
     count?.('added');
     return true;
   }
 
-  /** A pod that has gone since still tells whose its name was then: not that of one who is older (rule A3). */
-  #buryFormer(pod: Pod): void {
-    const former = this.#shared.live.byName(pod);
-    this.#deletions.rememberName(pod, pod.resourceVersion);
-    if (former && isNewer(pod.resourceVersion, former.resourceVersion)) this.#drop(former);
+  /** One that has gone since still tells whose its name was then: not that of one who is older (rule A3). */
+  #buryFormer(object: T): void {
+    const former = this.#shared.live.byName(object);
+    this.#deletions.rememberName(object, object.resourceVersion);
+    if (former && isNewer(object.resourceVersion, former.resourceVersion)) this.#drop(former);
   }
 
-  #drop(stored: Pod, count?: (type: Change['type']) => void): void {
+  #drop(stored: T, count?: (type: keyof Committed) => void): void {
     this.#shared.live.delete(stored);
     this.#shared.changes.push('deleted', stored, stored);
     count?.('deleted');
@@ -285,7 +276,7 @@ export class Slice {
     if (preview === undefined) return;
     this.#preview = undefined;
     if (this.#namespace === undefined) return live.clear();
-    for (const pod of preview.pods()) if (live.byUid(pod.uid) === pod) live.delete(pod);
+    for (const object of preview.objects()) if (live.byUid(object.uid) === object) live.delete(object);
   }
 
   #seen(version: ResourceVersion): void {
@@ -293,8 +284,8 @@ export class Slice {
     this.#newest = newer(this.#newest, version);
   }
 
-  #covers(pod: Pod): boolean {
-    return this.#namespace === undefined || pod.namespace === this.#namespace;
+  #covers(object: T): boolean {
+    return this.#namespace === undefined || object.namespace === this.#namespace;
   }
 }
 

@@ -1,6 +1,7 @@
-import type { Pod, ResourceVersion, Unreadable } from '../pod.ts';
+import type { ResourceVersion, Unreadable } from '../pod.ts';
 import { Claims } from './claims.ts';
 import { nameText } from './deletions.ts';
+import type { NameKey } from './ordered-pods.ts';
 
 /** An object that was set aside (rule B6), and what is known of when. */
 export interface SetAside {
@@ -18,8 +19,8 @@ export interface SetAside {
   readonly serial: number;
 }
 
-/** What may be meant: a pod, or as much of it as a question names. */
-export interface PodReference {
+/** What may be meant: an object, or as much of it as a question names. */
+export interface Reference {
   readonly uid?: string;
   readonly namespace?: string;
   readonly name?: string;
@@ -47,18 +48,18 @@ export class UnreadableObjects {
     return this.#byAddress.has(ip);
   }
 
-  /** Whether what is known of this pod may be out of date: an object of its uid, or of its name whatever the uid. */
-  isAbout({ uid, namespace, name }: PodReference): boolean {
+  /** Whether what is known of this object may be out of date: an object of its uid, or of its name whatever the uid. */
+  isAbout({ uid, namespace, name }: Reference): boolean {
     if (this.#byKey.size === 0) return false;
     if (uid !== undefined && this.#byKey.has(uid)) return true;
     return namespace !== undefined && name !== undefined && this.#byName.has(nameText({ namespace, name }));
   }
 
-  /** All that may be this pod. */
-  about(pod: Pod): readonly SetAside[] {
+  /** All that may be this object. */
+  about(object: NameKey & { readonly uid: string }): readonly SetAside[] {
     if (this.#byKey.size === 0) return NONE;
-    const named = this.#byName.of(nameText(pod));
-    const own = this.#byKey.get(pod.uid);
+    const named = this.#byName.of(nameText(object));
+    const own = this.#byKey.get(object.uid);
     return own === undefined || named.includes(own) ? named : [own, ...named];
   }
 

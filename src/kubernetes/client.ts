@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { buildConnector, Dispatcher } from 'undici';
 import type { Clock } from './clock.ts';
 import type { Access, Credentials } from './credentials.ts';
-import type { ApiResponse, Transport } from './list-watch.ts';
+import type { ApiResponse, GetOptions, Transport } from './list-watch.ts';
 import type { WireFormat } from './wire/format.ts';
 
 export interface ClientOptions {
@@ -22,6 +22,8 @@ export interface ClientOptions {
 /** Rule B10. */
 const CREDENTIALS_FOR_MS = 60_000;
 const MAX_ERROR_BYTES = 64 * 1024;
+/** Asks for objects cut down to their metadata (API concepts, "Metadata-only fetches"). */
+const AS_METADATA = 'as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 /** GETs over one long-lived agent. Deadlines are the caller's, by signal; here is only that of connecting. */
 export class ApiClient implements Transport {
@@ -29,6 +31,7 @@ export class ApiClient implements Transport {
   readonly #origin: string;
   readonly #prefix: string;
   readonly #accept: string;
+  readonly #acceptMetadata: string;
   #agent: Agent | undefined;
   #agentIsFor = '';
   #credentials: Credentials | undefined;
@@ -40,12 +43,15 @@ export class ApiClient implements Transport {
     const { origin, pathname } = new URL(options.access.baseUrl);
     this.#origin = origin;
     this.#prefix = pathname.replace(/\/+$/, '');
-    this.#accept = Object.keys(options.formats).join(', ');
+    const types = Object.keys(options.formats);
+    this.#accept = types.join(', ');
+    this.#acceptMetadata = [...types.map((type) => `${type};${AS_METADATA}`), ...types].join(', ');
   }
 
-  async get(path: string, signal: AbortSignal): Promise<ApiResponse> {
+  async get(path: string, signal: AbortSignal, { metadataOnly = false }: GetOptions = {}): Promise<ApiResponse> {
+    const accept = metadataOnly ? this.#acceptMetadata : this.#accept;
     const used = await this.#current(signal);
-    let response = await this.#request(path, used, signal);
+    let response = await this.#request(path, accept, used, signal);
     if (response.statusCode === 401) {
       await drop(response);
       // Unless another request has renewed them meanwhile.
@@ -54,7 +60,7 @@ export class ApiClient implements Transport {
       if (sameCredentials(used, renewed)) {
         throw new ApiError(401, { reason: 'Unauthorized', message: 'the API server does not accept the credentials' });
       }
-      response = await this.#request(path, renewed, signal);
+      response = await this.#request(path, accept, renewed, signal);
     }
     const format = this.#formatOf(response);
     if (response.statusCode !== 200) throw await refusal(response, format);
@@ -104,14 +110,19 @@ export class ApiClient implements Transport {
     return this.#renewal;
   }
 
-  async #request(path: string, { tls, headers }: Credentials, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async #request(
+    path: string,
+    accept: string,
+    { tls, headers }: Credentials,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
     return await this.#agentFor(tls).request({
       origin: this.#origin,
       path: this.#prefix + path,
       method: 'GET',
       headers: {
         ...headers,
-        accept: this.#accept,
+        accept,
         'accept-encoding': 'identity', // inside a cluster gzip costs twice what it saves
         'user-agent': this.#options.userAgent,
       },

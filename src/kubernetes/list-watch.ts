@@ -6,7 +6,12 @@ import type { ListPage, ObjectReader, WatchEvent, WireFormat } from './wire/form
 
 /** One GET to the API server. Throws `ApiError` when it is refused, `UnexpectedAnswer` when it is not the API's. */
 export interface Transport {
-  get(path: string, signal: AbortSignal): Promise<ApiResponse>;
+  get(path: string, signal: AbortSignal, options?: GetOptions): Promise<ApiResponse>;
+}
+
+export interface GetOptions {
+  /** Of objects the metadata is enough; a server that cannot cut them down sends them whole. */
+  readonly metadataOnly?: boolean;
 }
 
 export interface ApiResponse {
@@ -17,7 +22,7 @@ export interface ApiResponse {
 }
 
 /** What is listed and watched. */
-export interface Resource<T> {
+export interface Resource<T> extends GetOptions {
   /** `/api/v1/pods`, or `/api/v1/namespaces/NAMESPACE/pods`. */
   readonly path: string;
   readonly reader: ObjectReader<T>;
@@ -136,7 +141,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
     const deadline = new Deadline(this.#clock, limits.signal);
     try {
       deadline.by(this.#deadlines.answer, 'no answer');
-      const response = await this.#transport.get(this.#path({ ...this.#selectors(), ...query }), deadline.signal);
+      const response = await this.#get({ ...this.#selectors(), ...query }, deadline.signal);
       limits.onOpen?.();
       const decoder = response.format.watch(this.#resource.reader);
       const openedAt = this.#clock.now();
@@ -166,7 +171,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
     const deadline = new Deadline(this.#clock, signal);
     try {
       deadline.by(limit, 'no complete answer');
-      const response = await this.#transport.get(this.#path(query), deadline.signal);
+      const response = await this.#get(query, deadline.signal);
       return response.format.list(await wholeBody(response.body, deadline.signal), this.#resource.reader);
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
@@ -180,8 +185,9 @@ export class ApiListWatch<T> implements ListWatch<T> {
     return { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) };
   }
 
-  #path(query: Readonly<Record<string, string>>): string {
-    return `${this.#resource.path}?${new URLSearchParams(query).toString()}`;
+  #get(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ApiResponse> {
+    const { path, metadataOnly = false } = this.#resource;
+    return this.#transport.get(`${path}?${new URLSearchParams(query).toString()}`, signal, { metadataOnly });
   }
 }
 

@@ -1,15 +1,6 @@
-import type { Owner, StringMap } from '../pod.ts';
+import type { Owner } from '../pod.ts';
 import type { ContainerSpec, ContainerStatus } from './containers.ts';
-
-/**
- * An empty map with a null prototype (rule A9), to which few keys are added at once. `Object.create(null)` would make a hash
- * table four times the size of the ordinary object that V8 keeps here.
- */
-export function newStringMap(): Record<string, string> {
-  return Object.setPrototypeOf({}, null) as Record<string, string>;
-}
-
-export const NO_STRINGS: StringMap = Object.freeze(newStringMap());
+import { NO_STRINGS } from './labels.ts';
 
 /**
  * What the API says of a pod, as either wire format fills it in: texts as sent, and the API's own default where nothing is

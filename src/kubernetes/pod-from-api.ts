@@ -3,7 +3,7 @@ import { PodFromJson } from './pod-from-json.ts';
 import { PodFromProtobuf } from './pod-from-protobuf.ts';
 import { PodRecords } from './pod-record.ts';
 import type { CanonicalIp } from './pod-record.ts';
-import { salvagePod } from './pod-salvage.ts';
+import { salvagePod } from './salvage.ts';
 import type { ObjectReader } from './wire/format.ts';
 
 /** A copy of the whole object, as kubectl leaves it: never kept, whatever is asked for (rule F). */
@@ -29,7 +29,7 @@ export function podReader(options: {
   const protobuf = new PodFromProtobuf(kept);
   const records = new PodRecords(canonicalIp);
   return {
-    kind: 'Pod',
+    kinds: ['Pod'],
     fromJson: (object) => records.record(json.read(object)),
     fromProtobuf: (bytes) => records.record(protobuf.read(bytes)),
     salvage: (bytes, format, error) => salvagePod(bytes, format, error, canonicalIp),

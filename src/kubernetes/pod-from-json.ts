@@ -1,6 +1,9 @@
 import type { ContainerKind, Owner, StringMap } from '../pod.ts';
 import { Interner } from './interner.ts';
-import { newStringMap, NO_STRINGS, PodFacts } from './pod-facts.ts';
+import { labelsFromJson, NO_STRINGS } from './labels.ts';
+import { PodFacts } from './pod-facts.ts';
+import { boolean, integer, list, NOTHING, record, seconds, text } from './wire/json-values.ts';
+import type { JsonObject } from './wire/json-values.ts';
 
 /**
  * A Pod from parsed JSON. What is absent or null is the API's default, as it is to Kubernetes; a field of another type than
@@ -51,9 +54,7 @@ export class PodFromJson {
     const key = JSON.stringify(parsed);
     const known = this.#labels.get(key);
     if (known) return known;
-    const labels = newStringMap();
-    for (const name of Object.keys(parsed)) labels[name] = text(parsed[name], 'metadata.labels');
-    return this.#labels.set(key, labels);
+    return this.#labels.set(key, labelsFromJson(parsed));
   }
 }
 
@@ -119,48 +120,4 @@ function readStatuses(kind: ContainerKind, value: unknown, path: string, facts: 
       id: text(status['containerID'], path),
     });
   }
-}
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-const NOTHING: JsonObject = Object.freeze(Object.create(null) as JsonObject);
-const NO_ITEMS: readonly unknown[] = Object.freeze([]);
-
-function record(value: unknown, path: string): JsonObject {
-  if (value === undefined || value === null) return NOTHING;
-  if (typeof value !== 'object' || Array.isArray(value)) throw new Error(`${path} is not an object`);
-  return value as JsonObject;
-}
-
-function list(value: unknown, path: string): readonly unknown[] {
-  if (value === undefined || value === null) return NO_ITEMS;
-  if (!Array.isArray(value)) throw new Error(`${path} is not a list`);
-  return value as readonly unknown[];
-}
-
-function text(value: unknown, path: string): string {
-  if (typeof value === 'string') return value;
-  if (value === undefined || value === null) return '';
-  throw new Error(`${path} is not a text`);
-}
-
-function boolean(value: unknown, path: string): boolean {
-  if (typeof value === 'boolean') return value;
-  if (value === undefined || value === null) return false;
-  throw new Error(`${path} is not a boolean`);
-}
-
-function integer(value: unknown, path: string): number {
-  if (Number.isSafeInteger(value)) return value as number;
-  if (value === undefined || value === null) return 0;
-  throw new Error(`${path} is not an integer`);
-}
-
-const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/;
-
-function seconds(value: unknown, path: string): number | undefined {
-  if (value === undefined || value === null) return undefined;
-  const time = typeof value === 'string' && RFC3339.test(value) ? Date.parse(value) : NaN;
-  if (Number.isNaN(time)) throw new Error(`${path} is not a time`);
-  return Math.floor(time / 1000);
 }

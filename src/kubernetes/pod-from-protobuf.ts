@@ -1,6 +1,7 @@
 import type { ContainerKind, Owner, StringMap } from '../pod.ts';
 import { Interner } from './interner.ts';
-import { newStringMap, PodFacts } from './pod-facts.ts';
+import { labelsFromProtobuf } from './labels.ts';
+import { PodFacts } from './pod-facts.ts';
 import { MessageReader } from './wire/message-reader.ts';
 
 /**
@@ -81,7 +82,7 @@ export class PodFromProtobuf {
       }
     }
     reader.close(end);
-    if (labels !== '') facts.labels = this.#labels.get(labels) ?? this.#labels.set(labels, readLabels(labels));
+    if (labels !== '') facts.labels = this.#labels.get(labels) ?? this.#labels.set(labels, labelsFromProtobuf(labels));
     if (owners !== '') {
       const owner = this.#owners.get(owners) ?? this.#owners.set(owners, readController(owners));
       if (owner !== NO_CONTROLLER) facts.owner = owner;
@@ -275,23 +276,4 @@ function readController(run: string): Owner | typeof NO_CONTROLLER {
   }
   reader.close(reader.length);
   return owner ?? NO_CONTROLLER;
-}
-
-/** Map entries (key 1, value 2), a run of them */
-function readLabels(run: string): StringMap {
-  const reader = new MessageReader(Buffer.from(run, 'latin1'));
-  const labels = newStringMap();
-  while (reader.nextField() !== 0) {
-    const end = reader.open(reader.length);
-    let key = '';
-    let value = '';
-    for (let field; (field = reader.nextField(end)) !== 0;) {
-      if (field === 1) key = reader.text(end);
-      else if (field === 2) value = reader.text(end);
-    }
-    reader.close(end);
-    labels[key] = value;
-  }
-  reader.close(reader.length);
-  return labels;
 }

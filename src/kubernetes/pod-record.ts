@@ -3,7 +3,7 @@ import { isResourceVersion } from '../resource-version.ts';
 import { ContainerPacker, unpackContainers } from './containers.ts';
 import type { PackedContainers } from './containers.ts';
 import { Interner } from './interner.ts';
-import { newStringMap, NO_STRINGS } from './pod-facts.ts';
+import { newStringMap, NO_STRINGS } from './labels.ts';
 import type { PodFacts } from './pod-facts.ts';
 import { workloadOf } from './workload.ts';
 

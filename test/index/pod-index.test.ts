@@ -179,7 +179,7 @@ test('A10 a slice takes only what is of its namespace', () => {
   assert.throws(() => index.slice('c'), /no slice of c/);
   const pod = makePod({ namespace: 'b' });
   const slice = index.slice('a');
-  assert.throws(() => slice.upsert(pod), /a pod of namespace b in the slice of a/);
+  assert.throws(() => slice.upsert(pod), /an object of namespace b in the slice of a/);
   assert.throws(() => slice.remove(pod));
   assert.throws(() => slice.beginReplace().add(pod));
   assert.equal(index.size, 0);

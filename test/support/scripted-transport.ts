@@ -6,7 +6,7 @@ import type { ObjectReader, WireFormat } from '../../src/kubernetes/wire/format.
 
 /** The least of an object. */
 export const thingReader: ObjectReader<ApiObject> = {
-  kind: 'Thing',
+  kinds: ['Thing'],
   fromJson(object) {
     const { metadata } = object as { metadata: ApiObject };
     if (metadata.name === 'bad') throw new Error('unreadable');

@@ -68,20 +68,20 @@ export class FramedWatch<T, O> implements WatchDecoder<T> {
       case 'ADDED':
       case 'MODIFIED':
       case 'DELETED': {
-        requireKind(kind, this.#reader.kind);
+        requireKind(kind, this.#reader.kinds);
         const read = readObject(this.#codec, this.#reader, object);
         return 'value' in read
           ? { type, object: read.value }
           : { type: 'UNREADABLE', eventType: type, object: read.unreadable };
       }
       case 'BOOKMARK': {
-        requireKind(kind, this.#reader.kind);
+        requireKind(kind, this.#reader.kinds);
         const { resourceVersion, initialEventsEnd } = this.#codec.bookmark(object);
         requireVersion(resourceVersion);
         return { type, resourceVersion, initialEventsEnd };
       }
       case 'ERROR':
-        requireKind(kind, 'Status');
+        requireKind(kind, STATUS);
         return { type, status: this.#codec.status(object) };
       default:
         throw new WireError(`event type ${quoted(type)} is not known`);
@@ -92,7 +92,10 @@ export class FramedWatch<T, O> implements WatchDecoder<T> {
 export function readList<T, O>(codec: Codec<O>, body: Buffer, reader: ObjectReader<T>): ListPage<T> {
   try {
     const { kind, metadata, items: objects } = codec.openList(body);
-    requireKind(kind, `${reader.kind}List`);
+    requireKind(
+      kind,
+      reader.kinds.map((one) => `${one}List`),
+    );
     requireVersion(metadata.resourceVersion);
     const items: T[] = [];
     const unreadable: Unreadable[] = [];
@@ -120,8 +123,10 @@ function readObject<T, O>(
   }
 }
 
-function requireKind(kind: string, expected: string): void {
-  if (kind !== expected) throw new WireError(`${quoted(kind)} where a ${expected} was expected`);
+const STATUS = ['Status'];
+
+function requireKind(kind: string, expected: readonly string[]): void {
+  if (!expected.includes(kind)) throw new WireError(`${quoted(kind)} where a ${expected.join(' or ')} was expected`);
 }
 
 function requireVersion(resourceVersion: string): void {

@@ -8,7 +8,7 @@ import type { ResourceVersion, Unreadable } from '../../pod.ts';
 /** How one kind of API object is read. Both functions return the same record for the same object, or throw. */
 export interface ObjectReader<T> {
   /** What it reads, as the API calls it (`Pod`): an object of another kind on the wire is a `WireError`. */
-  readonly kind: string;
+  readonly kinds: readonly string[];
   /** From a parsed JSON object. */
   fromJson(object: unknown): T;
   /** From the bytes of the protobuf message (inside `runtime.Unknown.raw`, or a list's `items` element). */

@@ -127,7 +127,7 @@ for (const format of FORMATS) {
     });
 
     test('corrupt line, unknown kind or type: an object of another kind', () => {
-      const nodes = { ...testReader(), kind: 'Node' };
+      const nodes = { ...testReader(), kinds: ['Node'] };
       assert.throws(() => format.watch(nodes).push(stream), WireError);
       assert.throws(() => format.list(golden('list', format), nodes), WireError);
       assert.throws(() => format.list(golden('not-found', format), testReader()), WireError);

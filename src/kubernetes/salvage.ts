@@ -4,28 +4,39 @@ import type { CanonicalIp } from './pod-record.ts';
 import { MessageReader } from './wire/message-reader.ts';
 
 /**
- * What can be told of a pod that could not be read (rule B6), looked at without any expectation: each text that is where it
+ * What can be told of an object that could not be read (rule B6), looked at without any expectation: each text that is where it
  * should be is taken, the rest is as if it were not there. Never throws.
  */
-export function salvagePod(
-  bytes: Uint8Array,
-  format: 'json' | 'protobuf',
-  error: unknown,
-  canonicalIp: CanonicalIp,
-): Unreadable {
-  const { uid, namespace, name, addresses } = (format === 'json' ? fromJson : fromProtobuf)(bytes);
+export function salvagePod(bytes: Uint8Array, format: Format, error: unknown, canonicalIp: CanonicalIp): Unreadable {
+  const { uid, namespace, name, addresses } = salvaged(bytes, format);
   const ips = new Set<string>();
   for (const address of addresses) {
     const ip = canonicalIp(address);
     if (ip !== undefined) ips.add(ip);
   }
-  return {
-    key: uid ?? (namespace && name ? `${namespace}/${name}` : createHash('sha256').update(bytes).digest('hex')),
-    namespace,
-    name,
-    ips: [...ips],
-    reason: error instanceof Error ? error.message.slice(0, MAX_REASON) : 'unknown',
-  };
+  return { key: keyOf(bytes, uid, namespace, name), namespace, name, ips: [...ips], reason: reasonOf(error) };
+}
+
+/** Of an object that lies in no namespace. */
+export function salvageNamespace(bytes: Uint8Array, format: Format, error: unknown): Unreadable {
+  const { uid, name } = salvaged(bytes, format);
+  return { key: keyOf(bytes, uid, '', name), namespace: '', name, ips: [], reason: reasonOf(error) };
+}
+
+type Format = 'json' | 'protobuf';
+
+function salvaged(bytes: Uint8Array, format: Format): Salvage {
+  return (format === 'json' ? fromJson : fromProtobuf)(bytes);
+}
+
+function keyOf(bytes: Uint8Array, uid?: string, namespace?: string, name?: string): string {
+  if (uid !== undefined) return uid;
+  if (namespace !== undefined && name !== undefined) return `${namespace}/${name}`;
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.slice(0, MAX_REASON) : 'unknown';
 }
 
 const MAX_REASON = 200;

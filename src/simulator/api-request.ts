@@ -1,18 +1,20 @@
 import type { IncomingMessage } from 'node:http';
+import type { Resource } from './resources.ts';
 import { fieldSelector, labelSelector } from './selectors.ts';
 import type { Matcher } from './selectors.ts';
 import { badRequest, invalidOptions } from './status.ts';
 import type { StatusCauseObject } from './status.ts';
 
-/** What a request for pods asks for. `sync` is a watch that begins with the objects (sendInitialEvents), `page` a list's later page. */
+/** What a request for objects asks for. `sync` is a watch that begins with the objects (sendInitialEvents), `page` a list's later page. */
 export type Verb = 'get' | 'list' | 'page' | 'watch' | 'sync';
 
-export interface PodsRequest {
+export interface ObjectsRequest {
+  readonly resource: Resource['name'];
   readonly verb: Verb;
   readonly namespace: string | undefined;
   readonly name: string | undefined;
   readonly matches: Matcher;
-  /** Nothing is selected: every pod of the namespace fits. */
+  /** Nothing is selected: every object of the namespace fits. */
   readonly everything: boolean;
   readonly limit: number;
   readonly continue: string;
@@ -83,12 +85,13 @@ function contradictions(query: URLSearchParams, watch: boolean): StatusCauseObje
   return causes;
 }
 
-/** Reads the options of a request for pods; throws ApiError on what the real server refuses. */
-export function readPodsRequest(
+/** Reads the options of a request for objects; throws ApiError on what the real server refuses. */
+export function readRequest(
+  { name: resource, fields }: Resource,
   query: URLSearchParams,
   namespace: string | undefined,
   name: string | undefined,
-): PodsRequest {
+): ObjectsRequest {
   for (const key of query.keys())
     if (!KNOWN.has(key)) throw badRequest(`the simulator does not know the option ${key}`);
   const watch = isTrue(query.get('watch'));
@@ -102,7 +105,7 @@ export function readPodsRequest(
   const timeoutSeconds = integer(query, 'timeoutSeconds');
   const selectors = [query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''] as const;
   const byLabels = labelSelector(selectors[0]);
-  const byFields = fieldSelector(selectors[1]);
+  const byFields = fieldSelector(selectors[1], fields);
   const causes = contradictions(query, watch);
   if (causes.length > 0) throw invalidOptions(causes);
   if (token !== '' && version !== '' && version !== '0')
@@ -112,15 +115,16 @@ export function readPodsRequest(
   const legacy = !query.has('sendInitialEvents') && (version === '' || version === '0');
   const watching: Verb = legacy || isTrue(query.get('sendInitialEvents')) ? 'sync' : 'watch';
   return {
+    resource,
     verb: name !== undefined ? 'get' : watch ? watching : list,
     namespace,
     name,
     everything: selectors.every((text) => text === ''),
-    matches: (pod) => byLabels(pod) && byFields(pod),
+    matches: (object) => byLabels(object) && byFields(object),
     limit,
     continue: token,
     resourceVersion: version === '' ? undefined : Number(version),
-    match: (query.get('resourceVersionMatch') ?? '') as PodsRequest['match'],
+    match: (query.get('resourceVersionMatch') ?? '') as ObjectsRequest['match'],
     timeoutSeconds,
     bookmarks: isTrue(query.get('allowWatchBookmarks')),
     query,

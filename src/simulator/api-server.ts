@@ -1,18 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readPodsRequest, target } from './api-request.ts';
-import type { PodsRequest, Verb } from './api-request.ts';
+import { readRequest, target } from './api-request.ts';
+import type { ObjectsRequest, Verb } from './api-request.ts';
 import { Body } from './body.ts';
 import type { Cluster } from './cluster.ts';
 import { DISCOVERY } from './discovery.ts';
-import { envelope } from './encoding/framing.ts';
+import { envelope, typeHead } from './encoding/framing.ts';
 import type { FaultActions, Faults } from './faults.ts';
 import { page, writePage } from './list.ts';
 import { CONTENT_TYPE, negotiate } from './negotiate.ts';
-import type { Representation } from './negotiate.ts';
-import type { Format } from './pod-version.ts';
+import type { Representation, Transform } from './negotiate.ts';
+import { PARTIAL } from './object-version.ts';
+import type { Format, Shape } from './object-version.ts';
+import { resourcesOf } from './resources.ts';
+import type { Resource } from './resources.ts';
 import * as status from './status.ts';
-import { others, podTable } from './table.ts';
+import { nodes } from './table.ts';
 import { serveWatch } from './watch.ts';
 import type { WatchTimes } from './watch.ts';
 
@@ -23,12 +26,15 @@ export interface Access {
   /** Whether pods may be listed (get too) and watched. */
   list: boolean;
   watch: boolean;
+  /** Whether namespaces may be listed and watched. */
+  namespaces: boolean;
   /** The name in a 403. */
   user: string;
 }
 
-/** A request for pods that came. */
+/** A request for pods or namespaces that came. */
 export interface Served {
+  readonly resource: Resource['name'];
   readonly verb: Verb;
   readonly path: string;
   readonly query: URLSearchParams;
@@ -45,17 +51,21 @@ export interface ApiServerOptions {
 }
 
 const PODS = /^\/api\/v1(?:\/namespaces\/([^/]+))?\/pods(?:\/([^/]+))?$/;
-const OTHERS = /^\/api\/v1\/(nodes|namespaces)(?:\/([^/]+))?$/;
+const NAMESPACES = /^\/api\/v1\/namespaces(?:\/([^/]+))?$/;
+const NODES = /^\/api\/v1\/nodes(?:\/([^/]+))?$/;
 const FORMATS: readonly Format[] = ['json', 'protobuf'];
+const TRANSFORMS: readonly Transform[] = ['Table', PARTIAL];
 
 /** Answers requests as kube-apiserver does, as far as it can; the rest is a 501. */
 export class ApiServer {
   readonly requests: Served[] = [];
   readonly #options: ApiServerOptions;
+  readonly #resources: ReturnType<typeof resourcesOf>;
   #etcd = Promise.withResolvers<void>();
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
+    this.#resources = resourcesOf(options.cluster);
     this.#etcd.resolve();
   }
 
@@ -78,42 +88,51 @@ export class ApiServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { cluster, access } = this.#options;
+    const { access } = this.#options;
     const { path, query } = target(request);
     if (access.token !== undefined && request.headers.authorization !== `Bearer ${access.token}`)
       throw status.unauthorized();
     if (path === '/healthz' || path === '/livez' || path === '/readyz') return void response.end('ok');
     const pods = PODS.exec(path);
-    const other = OTHERS.exec(path);
+    const namespaces = NAMESPACES.exec(path);
+    const node = NODES.exec(path);
     const discovery = Object.hasOwn(DISCOVERY, path) ? DISCOVERY[path] : undefined;
-    if (!pods && !other && !discovery) {
+    if (!pods && !namespaces && !node && !discovery) {
       if (path.startsWith('/api/v1/')) throw status.notImplemented(`${request.method} ${path}`);
       throw status.notFound();
     }
     if (request.method !== 'GET') throw status.methodNotAllowed();
     if (discovery) {
-      negotiate(request.headers.accept, ['json']);
+      negotiate(request.headers.accept, { formats: ['json'] });
       return sendJson(response, discovery);
     }
-    if (other) return this.#others(request, response, other[1] as 'nodes' | 'namespaces', other[2]);
-    const asked = readPodsRequest(query, pods?.[1], pods?.[2]);
-    this.requests.push({ verb: asked.verb, path, query, headers: request.headers, at: performance.now() });
+    if (node) return this.#nodes(request, response, node[1]);
+    const resource = pods ? this.#resources.pods : this.#resources.namespaces;
+    const asked = readRequest(resource, query, pods?.[1], pods ? pods[2] : namespaces?.[1]);
+    const { verb } = asked;
+    const { headers } = request;
+    this.requests.push({ resource: resource.name, verb, path, query, headers, at: performance.now() });
     if (this.requests.length > 1000) this.requests.shift();
-    const watches = asked.verb === 'watch' || asked.verb === 'sync';
-    if (watches ? !access.watch : !access.list)
+    const watches = verb === 'watch' || verb === 'sync';
+    if (resource.name === 'namespaces' ? !access.namespaces : watches ? !access.watch : !access.list)
       throw status.forbidden(
         access.user,
-        asked.verb === 'get' ? 'get' : watches ? 'watch' : 'list',
-        'pods',
+        verb === 'get' ? 'get' : watches ? 'watch' : 'list',
+        resource.name,
         asked.namespace,
       );
-    if (asked.verb === 'get') return this.#one(request, response, asked, cluster);
-    return this.#many(request, response, asked);
+    if (verb === 'get') return this.#one(request, response, asked, resource);
+    return this.#many(request, response, asked, resource);
   }
 
-  async #many(request: IncomingMessage, response: ServerResponse, asked: PodsRequest): Promise<void> {
+  async #many(
+    request: IncomingMessage,
+    response: ServerResponse,
+    asked: ObjectsRequest,
+    resource: Resource,
+  ): Promise<void> {
     const { cluster, faults, times } = this.#options;
-    const { store } = cluster;
+    const { store } = resource;
     const actions = faults.take(asked);
     const gone = new Promise<void>((resolve) => response.once('close', resolve));
     if (actions.delayMs !== undefined) await Promise.race([sleep(actions.delayMs), gone]);
@@ -126,75 +145,70 @@ export class ApiServer {
     if (response.destroyed) return;
     if (asked.verb === 'sync' && actions.sendInitialEvents === 'refuse') throw REFUSED;
     const verb = asked.verb === 'sync' && actions.sendInitialEvents === 'ignore' ? 'watch' : asked.verb;
-    const offered: Representation[] = actions.jsonOnly ? ['json'] : [...FORMATS];
-    const as = negotiate(request.headers.accept, watches ? offered : [...offered, 'table']);
-    if (as === 'table') {
-      const { version, pods, continue: next } = page(store, asked, actions);
+    const chosen = negotiate(request.headers.accept, {
+      formats: actions.jsonOnly ? ['json'] : FORMATS,
+      transforms: watches ? [PARTIAL] : TRANSFORMS,
+    });
+    if (chosen.as === 'Table') {
+      const { version, objects, continue: next } = page(store, asked, actions);
       const metadata = { resourceVersion: String(version), ...(next === '' ? {} : { continue: next }) };
-      return sendJson(
-        response,
-        podTable(
-          metadata,
-          pods.map((pod) => pod.object),
-          Date.parse(cluster.time),
-        ),
-      );
+      const rows = objects.map(({ object }) => object);
+      return sendJson(response, resource.table(metadata, rows, Date.parse(cluster.time)));
     }
-    response.setHeader(
-      'Content-Type',
-      watches && as === 'protobuf' ? `${CONTENT_TYPE[as]};stream=watch` : CONTENT_TYPE[as],
-    );
-    if (!watches) {
-      const answer = page(store, asked, actions);
-      return writePage(new Body(response, actions), answer, as, actions);
-    }
+    const shape = shapeOf(resource, actions.wholeObjects ? { ...chosen, as: undefined } : chosen);
+    const type = CONTENT_TYPE[shape.format];
+    response.setHeader('Content-Type', watches && shape.format === 'protobuf' ? `${type};stream=watch` : type);
+    if (!watches) return writePage(new Body(response, actions), page(store, asked, actions), shape, actions);
     // The headers go out at once, also while there is nothing to tell.
     response.flushHeaders();
-    await serveWatch(store, { ...asked, verb }, new Body(response, actions), { format: as, faults: actions, times });
+    await serveWatch(store, { ...asked, verb }, new Body(response, actions), { shape, faults: actions, times });
   }
 
-  #one(request: IncomingMessage, response: ServerResponse, asked: PodsRequest, cluster: Cluster): void {
-    const name = asked.name ?? '';
-    const pod = asked.namespace === undefined ? undefined : cluster.store.find(asked.namespace, name);
-    if (!pod) throw asked.namespace === undefined ? status.notFound() : status.podNotFound(name);
-    const as = negotiate(request.headers.accept, [...FORMATS, 'table']);
-    if (as === 'table')
-      return sendJson(
-        response,
-        podTable({ resourceVersion: String(pod.version) }, [pod.object], Date.parse(cluster.time)),
-      );
-    if (as === 'json') return sendJson(response, { kind: 'Pod', apiVersion: 'v1', ...pod.object });
-    const message = pod.bytes('protobuf');
-    const { head, tail } = envelope('Pod', message.length);
-    response.setHeader('Content-Type', CONTENT_TYPE.protobuf);
-    response.end(Buffer.concat([head, message, tail]));
-  }
-
-  #others(
+  #one(
     request: IncomingMessage,
     response: ServerResponse,
-    kind: 'nodes' | 'namespaces',
-    name: string | undefined,
+    { namespace, name = '' }: ObjectsRequest,
+    resource: Resource,
   ): void {
+    if (resource.name === 'pods' && namespace === undefined) throw status.notFound();
+    const found = resource.store.find(namespace, name);
+    if (!found) throw status.objectNotFound(resource.name, name);
+    const chosen = negotiate(request.headers.accept, { formats: FORMATS, transforms: TRANSFORMS });
+    if (chosen.as === 'Table') {
+      const { time } = this.#options.cluster;
+      return sendJson(
+        response,
+        resource.table({ resourceVersion: String(found.version) }, [found.object], Date.parse(time)),
+      );
+    }
+    const shape = shapeOf(resource, chosen);
+    const bytes = found.bytes(shape);
+    response.setHeader('Content-Type', CONTENT_TYPE[shape.format]);
+    if (shape.format === 'json')
+      return void response.end(`${typeHead(shape.kind)}${Buffer.from(bytes).toString('utf8', 1)}\n`);
+    const { head, tail } = envelope(shape.kind, bytes.length);
+    response.end(Buffer.concat([head, bytes, tail]));
+  }
+
+  #nodes(request: IncomingMessage, response: ServerResponse, name: string | undefined): void {
     const { cluster } = this.#options;
     for (const key of target(request).query.keys())
-      if (key !== 'limit') throw status.notImplemented(`${key} for ${kind}`);
-    const { items, table } = others(cluster, kind, Date.parse(cluster.time));
-    const as = negotiate(request.headers.accept, ['json', 'table']);
+      if (key !== 'limit') throw status.notImplemented(`${key} for nodes`);
+    const { items, table } = nodes(cluster, Date.parse(cluster.time));
+    const { as } = negotiate(request.headers.accept, { formats: ['json'], transforms: ['Table'] });
     const chosen = items.filter((item) => name === undefined || item.metadata.name === name);
-    if (name !== undefined && chosen.length === 0)
-      throw new status.ApiError(404, 'NotFound', `${kind} ${JSON.stringify(name)} not found`, { name, kind });
-    if (as === 'table') return sendJson(response, table(chosen.map((item) => item.metadata.name)));
+    if (name !== undefined && chosen.length === 0) throw status.objectNotFound('nodes', name);
+    if (as === 'Table') return sendJson(response, table(chosen.map((item) => item.metadata.name)));
     if (name !== undefined) return sendJson(response, chosen[0] ?? {});
-    const listKind = kind === 'nodes' ? 'NodeList' : 'NamespaceList';
-    return sendJson(response, {
-      kind: listKind,
-      apiVersion: 'v1',
-      metadata: { resourceVersion: String(cluster.store.version) },
-      items,
-    });
+    const metadata = { resourceVersion: String(cluster.store.version) };
+    return sendJson(response, { kind: 'NodeList', apiVersion: 'v1', metadata, items });
   }
 }
+
+const shapeOf = ({ kind }: Resource, { format, as }: Representation): Shape => ({
+  format,
+  kind: as === PARTIAL ? PARTIAL : kind,
+});
 
 /** What a server without the WatchList feature says. */
 const REFUSED = status.invalidOptions([

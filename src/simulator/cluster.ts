@@ -8,7 +8,10 @@ import { Workshop } from './cluster/workload.ts';
 import type { Workload } from './cluster/workload.ts';
 import type { World } from './cluster/world.ts';
 import type { OwnerReferenceObject, PodObject } from './pod-object.ts';
-import { PodStore } from './store.ts';
+import { namespaceObject } from './namespace-object.ts';
+import type { NamespaceObject } from './namespace-object.ts';
+import { Revision } from './revision.ts';
+import { ObjectStore } from './store.ts';
 import type { StoreEvent } from './store.ts';
 
 export interface ClusterOptions {
@@ -58,15 +61,17 @@ export const rfc3339 = (ms: number): string => `${new Date(ms).toISOString().sli
 
 /** A made-up cluster: nodes, workloads and their pods, and what happens to them. All in memory, no timers. */
 export class Cluster implements World {
-  readonly store: PodStore;
+  /** The pods. */
+  readonly store: ObjectStore<PodObject>;
+  readonly namespaces: ObjectStore<NamespaceObject>;
   readonly nodes: readonly SimulatedNode[];
-  readonly namespaces = new Set(['default', 'kube-node-lease', 'kube-public', 'kube-system']);
   readonly random: Random;
   readonly workshop: Workshop;
   readonly workloads: Workload[] = [];
   readonly #now: () => number;
   readonly #nodesByName: ReadonlyMap<string, SimulatedNode>;
   readonly #churn: Churn;
+  #namespacesMade = 0;
 
   constructor(options: ClusterOptions = {}) {
     const {
@@ -82,7 +87,10 @@ export class Cluster implements World {
     this.workshop = new Workshop(this.random);
     this.nodes = Array.from({ length: nodes }, (_, i) => new SimulatedNode(i, dualStack));
     this.#nodesByName = new Map(this.nodes.map((node) => [node.name, node]));
-    this.store = new PodStore({ history, firstVersion: 1000, keepBytes });
+    const revision = new Revision(1000);
+    this.store = new ObjectStore({ history, revision, keepBytes });
+    this.namespaces = new ObjectStore({ history, revision, keepBytes });
+    for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) this.createNamespace(name);
     populate(this, pods);
     this.#churn = new Churn(this);
   }
@@ -92,7 +100,7 @@ export class Cluster implements World {
   }
 
   /** What happened, oldest first, as far as it is remembered. */
-  get log(): readonly StoreEvent[] {
+  get log(): readonly StoreEvent<PodObject>[] {
     return this.store.log;
   }
 
@@ -119,9 +127,31 @@ export class Cluster implements World {
     for (let i = 0; i < events; i++) this.#churn.step();
   }
 
+  /** As it is, when it is there already. Its name is always among its labels. */
+  createNamespace(name: string, labels?: Readonly<Record<string, string>>): NamespaceObject {
+    const known = this.namespaces.get(undefined, name);
+    if (known) return known;
+    const uid = `namespace-${name}-${++this.#namespacesMade}`;
+    return this.namespaces.put(namespaceObject(name, { uid, time: this.time, labels }));
+  }
+
+  /** Gives a namespace these labels in the place of those it has; undefined when it is not there. */
+  labelNamespace(name: string, labels: Readonly<Record<string, string>>): NamespaceObject | undefined {
+    const before = this.namespaces.get(undefined, name);
+    const { uid, creationTimestamp: time } = before?.metadata ?? { uid: '', creationTimestamp: '' };
+    return before && this.namespaces.put(namespaceObject(name, { uid, time, labels }));
+  }
+
+  /** Its pods go first, as the namespace controller sees to it. Made again it is another one. */
+  deleteNamespace(name: string): NamespaceObject | undefined {
+    for (const { object } of this.store.objects.filter(({ object }) => object.metadata.namespace === name))
+      this.deletePod(name, object.metadata.name);
+    return this.namespaces.delete(undefined, name);
+  }
+
   /** Any object, as it is; it gets the next version. */
   put(pod: PodObject): PodObject {
-    this.namespaces.add(pod.metadata.namespace);
+    this.createNamespace(pod.metadata.namespace);
     return this.store.put(pod);
   }
 
@@ -204,7 +234,7 @@ export class Cluster implements World {
   /** Who has which address in its status, for oracles. Addresses are canonical already. */
   truth(): ReadonlyMap<string, readonly Claim[]> {
     const claims = new Map<string, Claim[]>();
-    for (const { object } of this.store.pods) {
+    for (const { object } of this.store.objects) {
       const { metadata, spec, status } = object;
       for (const { ip } of status.podIPs ?? []) {
         const claim = {

@@ -35,7 +35,7 @@ export const DISCOVERY: Readonly<Record<string, object>> = {
     kind: 'APIResourceList',
     groupVersion: 'v1',
     resources: [
-      resource('namespaces', 'namespace', 'Namespace', false, 'ns', ['get', 'list']),
+      resource('namespaces', 'namespace', 'Namespace', false, 'ns', ['get', 'list', 'watch']),
       resource('nodes', 'node', 'Node', false, 'no', ['get', 'list']),
       resource('pods', 'pod', 'Pod', true, 'po', ['get', 'list', 'watch']),
     ],

@@ -1,5 +1,5 @@
 import type { ByteFaults } from './body.ts';
-import type { PodsRequest, Verb } from './api-request.ts';
+import type { ObjectsRequest, Verb } from './api-request.ts';
 
 /** Faults of one answer. Several rules that fit the same request add up; of the same field the newest rule's counts. */
 export interface FaultActions extends ByteFaults {
@@ -17,6 +17,8 @@ export interface FaultActions extends ByteFaults {
   readonly retryAfterSeconds?: number;
   /** Only JSON is offered: protobuf alone gets 406. */
   readonly jsonOnly?: true;
+  /** Objects come whole, also when only their metadata was asked for. */
+  readonly wholeObjects?: true;
   /** An old server: `ignore` watches without initial events' end, `refuse` answers 422 as a server without the WatchList feature. */
   readonly sendInitialEvents?: 'ignore' | 'refuse';
 
@@ -50,14 +52,16 @@ export interface FaultActions extends ByteFaults {
   readonly closeAfterMs?: number;
 }
 
-/** Reading one pod by name always works. */
+/** Reading one object by name always works. */
 export type FaultyVerb = Exclude<Verb, 'get'>;
 
 export interface FaultRule extends FaultActions {
-  /** Which requests; default all for pods. */
+  /** Requests for what; default pods. */
+  readonly resource?: ObjectsRequest['resource'];
+  /** Which requests; default all. */
   readonly on?: FaultyVerb | readonly FaultyVerb[];
   /** Further conditions. */
-  readonly where?: (request: PodsRequest) => boolean;
+  readonly where?: (request: ObjectsRequest) => boolean;
   /** The first fitting request it applies to, 1 being the next one. */
   readonly nth?: number;
   /** To how many requests it applies; default 1. */
@@ -75,15 +79,16 @@ export interface Fault {
 
 /** The faults to come, by script. */
 export class Faults {
-  readonly #rules = new Map<FaultRule, (request: PodsRequest) => boolean>();
+  readonly #rules = new Map<FaultRule, (request: ObjectsRequest) => boolean>();
 
   add(rule: FaultRule): Fault {
-    const { on, where, nth = 1, times = 1 } = rule;
+    const { resource = 'pods', on, where, nth = 1, times = 1 } = rule;
     const verbs = on === undefined ? undefined : new Set<Verb>(typeof on === 'string' ? [on] : on);
     const applied = Promise.withResolvers<void>();
     let seen = 0;
     let hits = 0;
     this.#rules.set(rule, (request) => {
+      if (request.resource !== resource) return false;
       if (verbs && !verbs.has(request.verb)) return false;
       if (where && !where(request)) return false;
       seen++;
@@ -106,7 +111,7 @@ export class Faults {
   }
 
   /** What is to happen to this request. Each call counts as one request. */
-  take(request: PodsRequest): FaultActions {
+  take(request: ObjectsRequest): FaultActions {
     let actions: FaultActions = {};
     for (const [rule, applies] of this.#rules) if (applies(request)) actions = { ...actions, ...rule };
     return actions;

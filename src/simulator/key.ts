@@ -1,2 +1,2 @@
-/** etcd's order of pods is the order of these. */
-export const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
+/** etcd's order of the objects of a kind is the order of these. */
+export const keyOf = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;

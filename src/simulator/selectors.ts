@@ -1,7 +1,9 @@
+import type { NamespaceObject } from './namespace-object.ts';
+import type { StoredObject } from './object-version.ts';
 import type { PodObject } from './pod-object.ts';
 import { badRequest } from './status.ts';
 
-export type Matcher = (pod: PodObject) => boolean;
+export type Matcher = (object: StoredObject) => boolean;
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -62,13 +64,16 @@ function labelRequirement(text: string): (labels: Labels | undefined) => boolean
 export function labelSelector(text: string): Matcher {
   if (text.trim() === '') return () => true;
   const requirements = text.split(/,(?![^(]*\))/).map(labelRequirement);
-  return (pod) => requirements.every((fits) => fits(pod.metadata.labels));
+  return (object) => requirements.every((fits) => fits(object.metadata.labels));
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
+/** By name, what objects of a kind can be selected by. */
+export type Fields<T> = Readonly<Record<string, (object: T) => string>>;
+
 /** What pods can be selected by (registry/core/pod: ToSelectableFields), as far as the simulator knows the fields. */
-const FIELDS: Readonly<Record<string, (pod: PodObject) => string>> = {
+export const POD_FIELDS: Fields<PodObject> = {
   'metadata.name': (pod) => pod.metadata.name,
   'metadata.namespace': (pod) => pod.metadata.namespace,
   'spec.nodeName': (pod) => pod.spec.nodeName ?? '',
@@ -81,16 +86,21 @@ const FIELDS: Readonly<Record<string, (pod: PodObject) => string>> = {
   'status.nominatedNodeName': (pod) => text(pod.status['nominatedNodeName']),
 };
 
-export function fieldSelector(text: string): Matcher {
+export const NAMESPACE_FIELDS: Fields<NamespaceObject> = {
+  'metadata.name': (namespace) => namespace.metadata.name,
+  'status.phase': (namespace) => namespace.status.phase,
+};
+
+export function fieldSelector<T extends StoredObject>(text: string, fields: Fields<T>): Matcher {
   const requirements = text
     .split(',')
     .filter((one) => one !== '')
-    .map((one): Matcher => {
+    .map((one): ((object: T) => boolean) => {
       const [, name = '', operator, value] = /^(.*?)(!=|==|=)(.*)$/.exec(one) ?? [];
       if (operator === undefined) throw badRequest(`invalid selector: '${text}'; can't understand '${one}'`);
-      const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
+      const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
       if (!field) throw badRequest(`field label not supported: ${name}`);
-      return (pod) => (field(pod) === value) !== (operator === '!=');
+      return (object) => (field(object) === value) !== (operator === '!=');
     });
-  return (pod) => requirements.every((fits) => fits(pod));
+  return (object) => requirements.every((fits) => fits(object as T));
 }

@@ -35,7 +35,7 @@ export interface Simulator {
   readonly access: Access;
   /** When bookmarks come; may be changed at any time. */
   readonly times: WatchTimes;
-  /** What was asked for pods, oldest first, the last thousand. */
+  /** What was asked for pods and namespaces, oldest first, the last thousand. */
   readonly requests: readonly Served[];
   /** Open connections. */
   readonly connections: number;
@@ -68,6 +68,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     token: undefined,
     list: true,
     watch: true,
+    namespaces: true,
     user: 'system:serviceaccount:podwhois:podwhois',
     ...options.access,
   };
@@ -147,7 +148,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     },
     dropConnections,
     warm(format) {
-      for (const pod of cluster.store.pods) pod.bytes(format);
+      for (const pod of cluster.store.objects) pod.bytes({ format, kind: 'Pod' });
     },
     async close() {
       setChurn(0);

@@ -1,7 +1,7 @@
 import { encodeJson } from './encoding/json.ts';
 import { envelope } from './encoding/framing.ts';
 import { encodeMessage } from './encoding/protobuf.ts';
-import type { Format } from './pod-version.ts';
+import type { Format } from './object-version.ts';
 
 export interface StatusCauseObject {
   readonly reason: string;
@@ -62,8 +62,8 @@ export const badRequest = (message: string): ApiError => new ApiError(400, 'BadR
 export const notFound = (): ApiError =>
   new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
 
-export const podNotFound = (name: string): ApiError =>
-  new ApiError(404, 'NotFound', `pods ${JSON.stringify(name)} not found`, { name, kind: 'pods' });
+export const objectNotFound = (kind: string, name: string): ApiError =>
+  new ApiError(404, 'NotFound', `${kind} ${JSON.stringify(name)} not found`, { name, kind });
 
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});

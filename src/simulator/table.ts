@@ -1,5 +1,6 @@
 import type { Cluster } from './cluster.ts';
 import type { SimulatedNode } from './cluster/node.ts';
+import type { NamespaceObject } from './namespace-object.ts';
 import type { PodObject } from './pod-object.ts';
 
 /** What `kubectl get` prints: the API server makes the columns (`as=Table`), kubectl only lays them out. */
@@ -52,6 +53,12 @@ function podStatus(pod: PodObject): string {
   return status.phase === 'Pending' && pod.spec.nodeName !== undefined ? 'ContainerCreating' : status.phase;
 }
 
+const partial = (metadata: object): object => ({
+  kind: 'PartialObjectMetadata',
+  apiVersion: 'meta.k8s.io/v1',
+  metadata,
+});
+
 function podRow(pod: PodObject, now: number): Row {
   const { metadata, spec, status } = pod;
   const statuses = status.containerStatuses ?? [];
@@ -68,7 +75,7 @@ function podRow(pod: PodObject, now: number): Row {
     '<none>',
     '<none>',
   ];
-  return { cells, object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata } };
+  return { cells, object: partial(metadata) };
 }
 
 const POD_COLUMNS = columns(
@@ -88,6 +95,16 @@ export const podTable = (metadata: object, pods: readonly PodObject[], now: numb
     metadata,
     POD_COLUMNS,
     pods.map((pod) => podRow(pod, now)),
+  );
+
+export const namespaceTable = (metadata: object, namespaces: readonly NamespaceObject[], now: number): object =>
+  table(
+    metadata,
+    columns('Name', 'Status', 'Age'),
+    namespaces.map(({ metadata, status }) => ({
+      cells: [metadata.name, status.phase, age(metadata.creationTimestamp, now)],
+      object: partial(metadata),
+    })),
   );
 
 /** All that is known of a node, as the API has it. */
@@ -112,21 +129,6 @@ export function nodeObject(node: SimulatedNode, created: string): object {
   };
 }
 
-export function namespaceObject(name: string, created: string): object {
-  return {
-    kind: 'Namespace',
-    apiVersion: 'v1',
-    metadata: {
-      name,
-      uid: `namespace-${name}`,
-      creationTimestamp: created,
-      labels: { 'kubernetes.io/metadata.name': name },
-    },
-    spec: { finalizers: ['kubernetes'] },
-    status: { phase: 'Active' },
-  };
-}
-
 const NODE_COLUMNS = columns(
   'Name',
   'Status',
@@ -139,12 +141,9 @@ const NODE_COLUMNS = columns(
   '*Kernel-Version',
   '*Container-Runtime',
 );
-const NAMESPACE_COLUMNS = columns('Name', 'Status', 'Age');
-
-/** Nodes and namespaces: whole objects and their tables. They cannot be selected, paged or watched. */
-export function others(
+/** Whole nodes and their table. They cannot be selected, paged or watched. */
+export function nodes(
   cluster: Cluster,
-  kind: 'nodes' | 'namespaces',
   now: number,
 ): {
   readonly items: readonly { readonly metadata: { readonly name: string } }[];
@@ -153,41 +152,17 @@ export function others(
   const created = cluster.timeIn(-86_400 * 30);
   const metadata = { resourceVersion: String(cluster.store.version) };
   const old = age(created, now);
-  const nodes = new Map(cluster.nodes.map((node) => [node.name, node]));
-  const names = kind === 'nodes' ? [...nodes.keys()] : [...cluster.namespaces].sort();
+  const byName = new Map(cluster.nodes.map((node) => [node.name, node]));
   return {
-    items: names.map((name) => {
-      const node = nodes.get(name);
-      return (kind === 'nodes' && node ? nodeObject(node, created) : namespaceObject(name, created)) as {
-        metadata: { name: string };
-      };
-    }),
+    items: cluster.nodes.map((node) => nodeObject(node, created) as { metadata: { name: string } }),
     table: (chosen) => {
       const rows = chosen.map((name) => {
-        const node = nodes.get(name);
-        const object = {
-          kind: 'PartialObjectMetadata',
-          apiVersion: 'meta.k8s.io/v1',
-          metadata: { name, creationTimestamp: created },
-        };
-        const cells =
-          kind === 'nodes'
-            ? [
-                name,
-                'Ready',
-                '<none>',
-                old,
-                'v1.36.3',
-                node?.addresses[0] ?? '<none>',
-                '<none>',
-                'make-believe',
-                '<none>',
-                'containerd://2.1.4',
-              ]
-            : [name, 'Active', old];
-        return { cells, object };
+        const address = byName.get(name)?.addresses[0] ?? '<none>';
+        const rest = [address, '<none>', 'make-believe', '<none>', 'containerd://2.1.4'];
+        const object = partial({ name, creationTimestamp: created });
+        return { cells: [name, 'Ready', '<none>', old, 'v1.36.3', ...rest], object };
       });
-      return table(metadata, kind === 'nodes' ? NODE_COLUMNS : NAMESPACE_COLUMNS, rows);
+      return table(metadata, NODE_COLUMNS, rows);
     },
   };
 }

@@ -1,15 +1,16 @@
 import { encodeJson } from './encoding/json.ts';
-import { frame } from './encoding/framing.ts';
+import { apiVersionOf, frame, typeHead } from './encoding/framing.ts';
 import { encodeMessage } from './encoding/protobuf.ts';
-import type { PodsRequest } from './api-request.ts';
+import type { ObjectsRequest } from './api-request.ts';
 import type { Body } from './body.ts';
 import type { FaultActions } from './faults.ts';
 import { page } from './list.ts';
-import type { Format, PodVersion } from './pod-version.ts';
+import { PARTIAL } from './object-version.ts';
+import type { ObjectVersion, Shape, StoredObject } from './object-version.ts';
 import { spoiled } from './spoiled.ts';
 import { ApiError, expired, tooLarge } from './status.ts';
 import type { StatusObject } from './status.ts';
-import type { PodStore, StoreEvent } from './store.ts';
+import type { ObjectStore, StoreEvent } from './store.ts';
 
 export interface WatchTimes {
   /** A bookmark comes this often (60 s in the real server) ... */
@@ -20,43 +21,54 @@ export interface WatchTimes {
   defaultTimeoutMs: number;
 }
 
-/** The object's own `{` gives way to one with kind and apiVersion in front. */
-const jsonHead = (type: string): Buffer => Buffer.from(`{"type":"${type}","object":{"kind":"Pod","apiVersion":"v1",`);
-const JSON_HEADS = new Map(['ADDED', 'MODIFIED', 'DELETED'].map((type) => [type, jsonHead(type)]));
 const JSON_END = Buffer.from('}\n');
 
-/** Writes frames of one format. */
+/** Writes frames of one shape. */
 class Frames {
   readonly #body: Body;
-  readonly #format: Format;
+  readonly #shape: Shape;
   readonly #faults: FaultActions;
+  readonly #heads = new Map<string, Buffer>();
 
-  constructor(body: Body, format: Format, faults: FaultActions) {
+  constructor(body: Body, shape: Shape, faults: FaultActions) {
     this.#body = body;
-    this.#format = format;
+    this.#shape = shape;
     this.#faults = faults;
   }
 
-  pod(type: string, pod: PodVersion): void {
-    const bytes = spoiled(pod, this.#format, this.#faults);
-    if (this.#format === 'json') {
-      this.#body.write(JSON_HEADS.get(type) ?? jsonHead(type));
+  object(type: string, object: ObjectVersion<StoredObject>): void {
+    const { format, kind } = this.#shape;
+    const bytes = spoiled(object, this.#shape, this.#faults);
+    if (format === 'json') {
+      this.#body.write(this.#head(type));
       this.#body.write(bytes.subarray(1));
       this.#body.write(JSON_END);
-    } else this.#message(type, 'Pod', bytes);
+    } else this.#message(type, kind, bytes);
   }
 
   bookmark(version: number, initialEventsEnd: boolean): void {
+    const { format, kind } = this.#shape;
     const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
     const metadata = { resourceVersion: String(version), ...annotations };
-    if (this.#format === 'protobuf') return this.#message('BOOKMARK', 'Pod', encodeMessage('Pod', { metadata }));
-    const object = { kind: 'Pod', apiVersion: 'v1', metadata, spec: { containers: null }, status: {} };
+    if (format === 'protobuf') return this.#message('BOOKMARK', kind, encodeMessage(kind, { metadata }));
+    const nothing = kind === PARTIAL ? {} : { spec: kind === 'Pod' ? { containers: null } : {}, status: {} };
+    const object = { kind, apiVersion: apiVersionOf(kind), metadata, ...nothing };
     this.#body.write(Buffer.from(`${encodeJson({ type: 'BOOKMARK', object })}\n`));
   }
 
   error(status: StatusObject): void {
-    if (this.#format === 'protobuf') return this.#message('ERROR', 'Status', encodeMessage('Status', status));
+    if (this.#shape.format === 'protobuf') return this.#message('ERROR', 'Status', encodeMessage('Status', status));
     this.#body.write(Buffer.from(`${encodeJson({ type: 'ERROR', object: status })}\n`));
+  }
+
+  /** The object's own `{` gives way to one with kind and apiVersion in front. */
+  #head(type: string): Buffer {
+    let head = this.#heads.get(type);
+    if (!head) {
+      head = Buffer.from(`{"type":"${type}","object":${typeHead(this.#shape.kind)}`);
+      this.#heads.set(type, head);
+    }
+    return head;
   }
 
   #message(type: string, kind: string, message: Uint8Array): void {
@@ -69,19 +81,19 @@ class Frames {
 
 interface Seen {
   readonly type: string;
-  readonly pod: PodVersion;
+  readonly object: ObjectVersion<StoredObject>;
 }
 
 /** What a watcher with a selector sees of an event (cacher's convertToWatchEvent); undefined: nothing. */
-function seen(event: StoreEvent, request: PodsRequest): Seen | undefined {
+function seen(event: StoreEvent<StoredObject>, request: ObjectsRequest): Seen | undefined {
   if (request.namespace !== undefined && event.current.object.metadata.namespace !== request.namespace)
     return undefined;
   const { type, current, previous, version } = event;
-  if (request.everything) return { type, pod: current };
+  if (request.everything) return { type, object: current };
   const fits = type !== 'DELETED' && request.matches(current.object);
   const fitted = previous !== undefined && request.matches(previous.object);
-  if (fits) return { type: fitted ? 'MODIFIED' : 'ADDED', pod: current };
-  return fitted ? { type: 'DELETED', pod: previous.leaving(version) } : undefined;
+  if (fits) return { type: fitted ? 'MODIFIED' : 'ADDED', object: current };
+  return fitted ? { type: 'DELETED', object: previous.leaving(version) } : undefined;
 }
 
 /** Changes the order and number of events by script. */
@@ -111,19 +123,19 @@ function nextBookmark(now: number, ends: number, times: WatchTimes): number {
 }
 
 export interface WatchOptions {
-  readonly format: Format;
+  readonly shape: Shape;
   readonly faults: FaultActions;
   readonly times: WatchTimes;
 }
 
 /** Serves one watch until it times out, the client goes, or the history it needs is gone. */
 export async function serveWatch(
-  store: PodStore,
-  request: PodsRequest,
+  store: ObjectStore<StoredObject>,
+  request: ObjectsRequest,
   body: Body,
   options: WatchOptions,
 ): Promise<void> {
-  const frames = new Frames(body, options.format, options.faults);
+  const frames = new Frames(body, options.shape, options.faults);
   const from = request.resourceVersion ?? 0;
   try {
     if (request.verb === 'sync' && from > store.version) throw tooLarge(from, store.version);
@@ -140,15 +152,15 @@ export async function serveWatch(
 
 /** All objects as ADDED, in the order of keys, and the bookmark that ends them. Returns the version they are of. */
 async function sendInitialEvents(
-  store: PodStore,
-  request: PodsRequest,
+  store: ObjectStore<StoredObject>,
+  request: ObjectsRequest,
   body: Body,
   frames: Frames,
   { faults }: WatchOptions,
 ): Promise<number> {
   const initial = page(store, { ...request, verb: 'list', limit: 0, resourceVersion: undefined }, faults);
-  for (const pod of initial.pods) {
-    frames.pod('ADDED', pod);
+  for (const object of initial.objects) {
+    frames.object('ADDED', object);
     if (!body.full) continue;
     await body.flush();
     if (body.closed) break;
@@ -159,13 +171,13 @@ async function sendInitialEvents(
 
 /** The changes after `request.resourceVersion`, with bookmarks, until the end. Throws ApiError for a scripted in-stream ERROR. */
 async function sendChanges(
-  store: PodStore,
-  request: PodsRequest,
+  store: ObjectStore<StoredObject>,
+  request: ObjectsRequest,
   body: Body,
   frames: Frames,
   { faults, times }: WatchOptions,
 ): Promise<void> {
-  const { epoch } = store;
+  const { epoch } = store.revision;
   const started = request.resourceVersion ?? 0;
   const lasts = Math.min(faults.closeAfterMs ?? Infinity, request.timeoutSeconds * 1000 || times.defaultTimeoutMs);
   const ends = performance.now() + lasts;
@@ -175,11 +187,11 @@ async function sendChanges(
   let sent = 0;
   let bookmark = request.bookmarks ? nextBookmark(performance.now(), ends, times) : Infinity;
   let wake = (): void => {};
-  const unsubscribe = store.onChange(() => wake());
+  const unsubscribe = store.revision.onChange(() => wake());
   void body.gone.then(() => wake());
   try {
     while (!body.closed) {
-      if (store.epoch !== epoch) return body.destroy();
+      if (store.revision.epoch !== epoch) return body.destroy();
       const upTo = store.version;
       const events = upTo > version ? store.since(version) : [];
       if (!events) return; // too slow for the history: the real server ends such a watch too
@@ -188,7 +200,7 @@ async function sendChanges(
         const visible = seen(event, request);
         if (!visible) continue;
         sent++;
-        for (const { type, pod } of reshape(visible)) frames.pod(type, pod);
+        for (const { type, object } of reshape(visible)) frames.object(type, object);
         if (!body.full) continue;
         await body.flush();
         if (body.closed) return;
@@ -210,7 +222,7 @@ async function sendChanges(
           clearTimeout(timer);
           resolve();
         };
-        if (body.closed || store.epoch !== epoch) wake();
+        if (body.closed || store.revision.epoch !== epoch) wake();
       });
     }
   } finally {

@@ -116,8 +116,8 @@ async function fill(plane: ControlPlane, count: number): Promise<void> {
     await response.arrayBuffer();
     batch = [];
   };
-  for (const version of cluster.store.pods) {
-    const pod = version.bytes('protobuf');
+  for (const version of cluster.store.objects) {
+    const pod = version.bytes({ format: 'protobuf', kind: 'Pod' });
     const { head, tail } = envelope('Pod', pod.length);
     const value = base64(Buffer.concat([head, pod, tail]));
     batch.push({ requestPut: { key: base64(`/registry/pods/${version.key}`), value } });

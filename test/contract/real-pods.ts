@@ -13,7 +13,7 @@ export interface RealPod {
 export const simulatedPods = (): readonly PodObject[] => {
   const cluster = new Cluster({ pods: 60, seed: 3, now: () => Date.parse('2026-11-21T12:00:00Z') });
   cluster.step(300);
-  return cluster.store.pods.map(({ object }) => object);
+  return cluster.store.objects.map(({ object }) => object);
 };
 
 /** Has a real API server take a pod of the simulator's, and gives what it makes of it. Throws when it is refused. */

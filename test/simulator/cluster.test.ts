@@ -10,7 +10,7 @@ test('the same seed gives the same cluster and the same life, another seed anoth
   const history = (seed: number): string => {
     const cluster = new Cluster({ pods: 80, seed, now });
     cluster.step(300);
-    return JSON.stringify([cluster.store.pods.map(({ object }) => object), cluster.store.version]);
+    return JSON.stringify([cluster.store.objects.map(({ object }) => object), cluster.store.version]);
   };
   assert.equal(history(7), history(7));
   assert.notEqual(history(7), history(8));
@@ -19,7 +19,7 @@ test('the same seed gives the same cluster and the same life, another seed anoth
 test('there are as many pods as were asked for, of every kind, and every object has the size of real ones', () => {
   const cluster = new Cluster({ pods: 2000, now });
   assert.equal(cluster.store.size, 2000);
-  const pods = cluster.store.pods.map(({ object }) => object);
+  const pods = cluster.store.objects.map(({ object }) => object);
   const owners = new Set(pods.map((pod) => pod.metadata.ownerReferences?.[0]?.kind));
   assert.deepEqual(owners, new Set(['DaemonSet', 'Job', 'ReplicaSet', 'StatefulSet', undefined]));
   assert.ok(pods.some(({ spec }) => spec.hostNetwork));
@@ -87,7 +87,7 @@ test('a StatefulSet makes a name anew with another uid, after the old pod has go
 test('the name of a Job of a CronJob ends in a minute of the day before its pods were made', () => {
   const cluster = new Cluster({ pods: 400, now });
   cluster.step(2000);
-  const minutes = cluster.store.pods.flatMap(({ object: { metadata } }) => {
+  const minutes = cluster.store.objects.flatMap(({ object: { metadata } }) => {
     const [owner] = metadata.ownerReferences ?? [];
     const minute = Number(/-(\d{8})$/.exec(owner?.kind === 'Job' ? owner.name : '')?.[1]);
     return Number.isNaN(minute) ? [] : [Date.parse(metadata.creationTimestamp) / 60_000 - minute];

@@ -51,7 +51,7 @@ test('what is shared is encoded as if it were not', () => {
 test('JSON is what JSON.stringify makes of it', () => {
   const cluster = new Cluster({ pods: 60, now: () => 1_795_262_400_000 });
   cluster.step(200);
-  for (const { object } of cluster.store.pods) assert.equal(encodeJson(object), JSON.stringify(object));
+  for (const { object } of cluster.store.objects) assert.equal(encodeJson(object), JSON.stringify(object));
   for (const value of [null, 'ü"\n\u2028', [], {}, [[1, 'a'], {}], { a: undefined, b: [null] }, { constructor: 1 }])
     assert.equal(encodeJson(value), JSON.stringify(value));
 });

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { Cluster } from '../../src/simulator/cluster.ts';
 import type { PodObject } from '../../src/simulator/pod-object.ts';
-import { PodStore } from '../../src/simulator/store.ts';
+import { Revision } from '../../src/simulator/revision.ts';
+import { ObjectStore } from '../../src/simulator/store.ts';
 
 const pod = (name: string): PodObject => ({
   metadata: { name, namespace: 'n', uid: name, creationTimestamp: '2026-11-21T12:00:00Z' },
@@ -11,7 +12,8 @@ const pod = (name: string): PodObject => ({
   status: { phase: 'Running' },
 });
 
-const store = (history = 1000): PodStore => new PodStore({ history, firstVersion: 10, keepBytes: false });
+const store = (history = 1000): ObjectStore<PodObject> =>
+  new ObjectStore({ history, revision: new Revision(10), keepBytes: false });
 
 test('every version that is remembered can be had again, and its events lead to the present', () => {
   const action = fc.tuple(fc.constantFrom('put', 'delete', 'tick'), fc.constantFrom('a', 'b', 'c', 'd'));
@@ -19,7 +21,7 @@ test('every version that is remembered can be had again, and its events lead to 
     fc.property(fc.array(action, { maxLength: 40 }), (actions) => {
       const pods = store();
       const states = new Map([[10, [] as string[]]]);
-      const show = (): string[] => pods.pods.map(({ key, version }) => `${key}@${version}`);
+      const show = (): string[] => pods.objects.map(({ key, version }) => `${key}@${version}`);
       for (const [what, name] of actions) {
         if (what === 'put') pods.put(pod(name));
         else if (what === 'delete') pods.delete('n', name);
@@ -60,10 +62,13 @@ test('kept bytes and fresh bytes are the same, in both formats', () => {
     (keepBytes) => new Cluster({ pods: 50, keepBytes, now: () => 1_795_262_400_000 }),
   );
   for (const format of ['json', 'protobuf'] as const) {
-    for (const [i, one] of fresh?.store.pods.entries() ?? []) {
-      const expected = Buffer.from(one.bytes(format)).toString('latin1');
+    for (const [i, one] of fresh?.store.objects.entries() ?? []) {
+      const expected = Buffer.from(one.bytes({ format, kind: 'Pod' })).toString('latin1');
       for (let n = 0; n < 2; n++)
-        assert.equal(Buffer.from(kept?.store.pods[i]?.bytes(format) ?? []).toString('latin1'), expected);
+        assert.equal(
+          Buffer.from(kept?.store.objects[i]?.bytes({ format, kind: 'Pod' }) ?? []).toString('latin1'),
+          expected,
+        );
     }
   }
 });

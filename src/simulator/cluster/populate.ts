@@ -41,7 +41,7 @@ export function populate(cluster: World, pods: number): void {
   if (pods === 0) return;
   const namespaces = ['shop', 'payments', 'monitoring', 'batch', 'default'];
   for (let i = 1; i <= pods / 1500; i++) namespaces.push(`team-${i}`);
-  for (const namespace of namespaces) cluster.namespaces.add(namespace);
+  for (const namespace of namespaces) cluster.createNamespace(namespace);
   const objects: PodObject[] = [];
   for (const workload of daemons(cluster)) {
     for (const node of cluster.nodes) if (objects.length < pods) objects.push(born(cluster, workload, node));

@@ -1,14 +1,13 @@
 import type { PodObject } from '../pod-object.ts';
-import type { PodStore } from '../store.ts';
+import type { ObjectStore } from '../store.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Random } from './random.ts';
 import type { Workload, Workshop } from './workload.ts';
 
 /** What filling a cluster and playing its life need of it. */
 export interface World {
-  readonly store: PodStore;
+  readonly store: ObjectStore<PodObject>;
   readonly nodes: readonly SimulatedNode[];
-  readonly namespaces: Set<string>;
   readonly random: Random;
   readonly workshop: Workshop;
   /** What churns; DaemonSets do not. */
@@ -19,6 +18,7 @@ export interface World {
   node(name: string | undefined): SimulatedNode | undefined;
   /** A node that has an address left, by chance. */
   pickNode(): SimulatedNode;
+  createNamespace(name: string): object;
   deletePod(namespace: string, name: string): PodObject | undefined;
   releaseAddresses(pod: PodObject): void;
 }

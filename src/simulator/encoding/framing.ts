@@ -20,11 +20,19 @@ function lengthPrefixed(tag: number, length: number): Buffer {
   return Buffer.concat([Buffer.from([(tag << 3) | 2]), varint(length)]);
 }
 
+/** Of what this server sends, only objects cut down to their metadata are not of `v1`. */
+export const apiVersionOf = (kind: string): string =>
+  kind.startsWith('PartialObjectMetadata') ? 'meta.k8s.io/v1' : 'v1';
+
+/** How the JSON of an object begins when it names its kind; the rest of it follows without its own `{`. */
+export const typeHead = (kind: string): string => `{"kind":"${kind}","apiVersion":"${apiVersionOf(kind)}",`;
+
 /** Around a whole body: `k8s\0` and runtime.Unknown, which names the kind. */
 export function envelope(kind: string, length: number): Around {
+  const apiVersion = apiVersionOf(kind);
   const typeMeta = Buffer.concat([
-    lengthPrefixed(1, 2),
-    Buffer.from('v1'),
+    lengthPrefixed(1, apiVersion.length),
+    Buffer.from(apiVersion),
     lengthPrefixed(2, kind.length),
     Buffer.from(kind),
   ]);

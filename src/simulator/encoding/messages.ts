@@ -1,5 +1,5 @@
 /**
- * The messages of k8s.io/api core/v1 v0.36.3 and apimachinery's meta/v1 that a PodList or a Status can reach, one line each, taken from
+ * The messages of k8s.io/api core/v1 v0.36.3 and apimachinery's meta/v1 that a PodList, a NamespaceList or a Status can reach, one line each, taken from
  * their generated.proto (field numbers) and generated.pb.go (which fields are always written).
  *
  * A field is `number label name[:type]`, in the order of the numbers, which is the order Go writes them in. Labels: `!` written even when it
@@ -76,6 +76,11 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   LocalObjectReference: '1!name',
   ManagedFieldsEntry: '1!manager 2!operation 3!apiVersion 4time:Time 6!fieldsType 7fieldsV1:FieldsV1 8!subresource',
   NFSVolumeSource: '1!server 2!path 3!readOnly:b',
+  Namespace: '1!metadata:ObjectMeta 2!spec:NamespaceSpec 3!status:NamespaceStatus',
+  NamespaceCondition: '1!type 2!status 4!lastTransitionTime:Time 5!reason 6!message',
+  NamespaceList: '1!metadata:ListMeta 2*items:Namespace',
+  NamespaceSpec: '1*finalizers',
+  NamespaceStatus: '1!phase 2*conditions:NamespaceCondition',
   NodeAffinity:
     '1requiredDuringSchedulingIgnoredDuringExecution:NodeSelector 2*preferredDuringSchedulingIgnoredDuringExecution:PreferredSchedulingTerm',
   NodeAllocatableResourceClaimStatus: '1!resourceClaimName 2*containers 3%resources:Quantity',
@@ -86,6 +91,8 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   ObjectMeta:
     '1!name 2!generateName 3!namespace 4!selfLink 5!uid 6!resourceVersion 7!generation:i 8!creationTimestamp:Time 9deletionTimestamp:Time 10deletionGracePeriodSeconds:i 11%labels 12%annotations 13*ownerReferences:OwnerReference 14*finalizers 17*managedFields:ManagedFieldsEntry',
   OwnerReference: '1!kind 3!name 4!uid 5!apiVersion 6controller:b 7blockOwnerDeletion:b',
+  PartialObjectMetadata: '1!metadata:ObjectMeta',
+  PartialObjectMetadataList: '1!metadata:ListMeta 2*items:PartialObjectMetadata',
   PersistentVolumeClaimSpec:
     '1*accessModes 2!resources:VolumeResourceRequirements 3!volumeName 4selector:LabelSelector 5storageClassName 6volumeMode 7dataSource:TypedLocalObjectReference 8dataSourceRef:TypedObjectReference 9volumeAttributesClassName',
   PersistentVolumeClaimTemplate: '1!metadata:ObjectMeta 2!spec:PersistentVolumeClaimSpec',

@@ -26,7 +26,9 @@ answering({
     notes = [];
     stopNoting?.();
     const store = simulator?.cluster.store;
-    stopNoting = store?.onChange(() => notes.push([String(store.version), performance.timeOrigin + performance.now()]));
+    stopNoting = store?.revision.onChange(() =>
+      notes.push([String(store.version), performance.timeOrigin + performance.now()]),
+    );
     return noted;
   },
 });

@@ -22,8 +22,6 @@ export interface ClientOptions {
 /** Rule B10. */
 const CREDENTIALS_FOR_MS = 60_000;
 const MAX_ERROR_BYTES = 64 * 1024;
-/** Asks for objects cut down to their metadata (API concepts, "Metadata-only fetches"). */
-const AS_METADATA = 'as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 /** GETs over one long-lived agent. Deadlines are the caller's, by signal; here is only that of connecting. */
 export class ApiClient implements Transport {
@@ -31,7 +29,6 @@ export class ApiClient implements Transport {
   readonly #origin: string;
   readonly #prefix: string;
   readonly #accept: string;
-  readonly #acceptMetadata: string;
   #agent: Agent | undefined;
   #agentIsFor = '';
   #credentials: Credentials | undefined;
@@ -43,13 +40,11 @@ export class ApiClient implements Transport {
     const { origin, pathname } = new URL(options.access.baseUrl);
     this.#origin = origin;
     this.#prefix = pathname.replace(/\/+$/, '');
-    const types = Object.keys(options.formats);
-    this.#accept = types.join(', ');
-    this.#acceptMetadata = [...types.map((type) => `${type};${AS_METADATA}`), ...types].join(', ');
+    this.#accept = Object.keys(options.formats).join(', ');
   }
 
-  async get(path: string, signal: AbortSignal, { metadataOnly = false }: GetOptions = {}): Promise<ApiResponse> {
-    const accept = metadataOnly ? this.#acceptMetadata : this.#accept;
+  async get(path: string, signal: AbortSignal, { as }: GetOptions = {}): Promise<ApiResponse> {
+    const accept = as === undefined ? this.#accept : this.#acceptAs(as);
     const used = await this.#current(signal);
     let response = await this.#request(path, accept, used, signal);
     if (response.statusCode === 401) {
@@ -128,6 +123,12 @@ export class ApiClient implements Transport {
       },
       signal,
     });
+  }
+
+  /** API concepts, "Metadata-only fetches". What is asked for last is what a server sends that cuts nothing down. */
+  #acceptAs(as: string): string {
+    const types = Object.keys(this.#options.formats);
+    return [...types.map((type) => `${type};as=${as};g=meta.k8s.io;v=v1`), this.#accept].join(', ');
   }
 
   /** Rule B10: a changed CA or client certificate makes a new agent; what runs over the old one may end there. */

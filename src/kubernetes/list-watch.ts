@@ -10,8 +10,8 @@ export interface Transport {
 }
 
 export interface GetOptions {
-  /** Of objects the metadata is enough; a server that cannot cut them down sends them whole. */
-  readonly metadataOnly?: boolean;
+  /** Whether objects, or a list of them, are asked for cut down to their metadata. A server that does not know how sends them whole. */
+  readonly as?: 'PartialObjectMetadata' | 'PartialObjectMetadataList' | undefined;
 }
 
 export interface ApiResponse {
@@ -22,12 +22,14 @@ export interface ApiResponse {
 }
 
 /** What is listed and watched. */
-export interface Resource<T> extends GetOptions {
+export interface Resource<T> {
   /** `/api/v1/pods`, or `/api/v1/namespaces/NAMESPACE/pods`. */
   readonly path: string;
   readonly reader: ObjectReader<T>;
   readonly labelSelector?: string | undefined;
   readonly fieldSelector?: string | undefined;
+  /** The metadata of objects is all that is read. */
+  readonly metadataOnly?: boolean;
 }
 
 export type Batch<T> = readonly WatchEvent<T>[];
@@ -141,7 +143,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
     const deadline = new Deadline(this.#clock, limits.signal);
     try {
       deadline.by(this.#deadlines.answer, 'no answer');
-      const response = await this.#get({ ...this.#selectors(), ...query }, deadline.signal);
+      const response = await this.#get({ ...this.#selectors(), ...query }, 'PartialObjectMetadata', deadline.signal);
       limits.onOpen?.();
       const decoder = response.format.watch(this.#resource.reader);
       const openedAt = this.#clock.now();
@@ -171,7 +173,7 @@ export class ApiListWatch<T> implements ListWatch<T> {
     const deadline = new Deadline(this.#clock, signal);
     try {
       deadline.by(limit, 'no complete answer');
-      const response = await this.#get(query, deadline.signal);
+      const response = await this.#get(query, 'PartialObjectMetadataList', deadline.signal);
       return response.format.list(await wholeBody(response.body, deadline.signal), this.#resource.reader);
     } catch (error) {
       throw deadline.signal.aborted ? deadline.signal.reason : error;
@@ -185,9 +187,10 @@ export class ApiListWatch<T> implements ListWatch<T> {
     return { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) };
   }
 
-  #get(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ApiResponse> {
-    const { path, metadataOnly = false } = this.#resource;
-    return this.#transport.get(`${path}?${new URLSearchParams(query).toString()}`, signal, { metadataOnly });
+  #get(query: Readonly<Record<string, string>>, as: GetOptions['as'], signal: AbortSignal): Promise<ApiResponse> {
+    const { path, metadataOnly } = this.#resource;
+    const options = metadataOnly ? { as } : {};
+    return this.#transport.get(`${path}?${new URLSearchParams(query).toString()}`, signal, options);
   }
 }
 

@@ -9,7 +9,7 @@ import { envelope, typeHead } from './encoding/framing.ts';
 import type { FaultActions, Faults } from './faults.ts';
 import { page, writePage } from './list.ts';
 import { CONTENT_TYPE, negotiate } from './negotiate.ts';
-import type { Representation, Transform } from './negotiate.ts';
+import type { Representation } from './negotiate.ts';
 import { PARTIAL } from './object-version.ts';
 import type { Format, Shape } from './object-version.ts';
 import { resourcesOf } from './resources.ts';
@@ -54,7 +54,7 @@ const PODS = /^\/api\/v1(?:\/namespaces\/([^/]+))?\/pods(?:\/([^/]+))?$/;
 const NAMESPACES = /^\/api\/v1\/namespaces(?:\/([^/]+))?$/;
 const NODES = /^\/api\/v1\/nodes(?:\/([^/]+))?$/;
 const FORMATS: readonly Format[] = ['json', 'protobuf'];
-const TRANSFORMS: readonly Transform[] = ['Table', PARTIAL];
+const PARTIAL_LIST = 'PartialObjectMetadataList';
 
 /** Answers requests as kube-apiserver does, as far as it can; the rest is a 501. */
 export class ApiServer {
@@ -147,8 +147,9 @@ export class ApiServer {
     const verb = asked.verb === 'sync' && actions.sendInitialEvents === 'ignore' ? 'watch' : asked.verb;
     const chosen = negotiate(request.headers.accept, {
       formats: actions.jsonOnly ? ['json'] : FORMATS,
-      transforms: watches ? [PARTIAL] : TRANSFORMS,
+      transforms: watches ? [PARTIAL] : ['Table', PARTIAL, PARTIAL_LIST],
     });
+    if (!watches && chosen.as === PARTIAL) throw status.partialOfList(resource.kind);
     if (chosen.as === 'Table') {
       const { version, objects, continue: next } = page(store, asked, actions);
       const metadata = { resourceVersion: String(version), ...(next === '' ? {} : { continue: next }) };
@@ -173,7 +174,7 @@ export class ApiServer {
     if (resource.name === 'pods' && namespace === undefined) throw status.notFound();
     const found = resource.store.find(namespace, name);
     if (!found) throw status.objectNotFound(resource.name, name);
-    const chosen = negotiate(request.headers.accept, { formats: FORMATS, transforms: TRANSFORMS });
+    const chosen = negotiate(request.headers.accept, { formats: FORMATS, transforms: ['Table', PARTIAL] });
     if (chosen.as === 'Table') {
       const { time } = this.#options.cluster;
       return sendJson(
@@ -207,7 +208,7 @@ export class ApiServer {
 
 const shapeOf = ({ kind }: Resource, { format, as }: Representation): Shape => ({
   format,
-  kind: as === PARTIAL ? PARTIAL : kind,
+  kind: as === undefined ? kind : PARTIAL,
 });
 
 /** What a server without the WatchList feature says. */

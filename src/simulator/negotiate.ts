@@ -2,7 +2,7 @@ import type { Format } from './object-version.ts';
 import { notAcceptable } from './status.ts';
 
 /** What is made of objects for who asks for it (`as=`). */
-export type Transform = 'Table' | 'PartialObjectMetadata';
+export type Transform = 'Table' | 'PartialObjectMetadata' | 'PartialObjectMetadataList';
 
 export interface Representation {
   readonly format: Format;

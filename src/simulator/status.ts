@@ -99,6 +99,13 @@ export const tooLarge = (version: number, current: number): ApiError =>
 export const notAcceptable = (available: readonly string[]): ApiError =>
   new ApiError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${available.join(', ')}`, {});
 
+export const partialOfList = (kind: string): ApiError =>
+  new ApiError(
+    406,
+    'NotAcceptable',
+    `you requested PartialObjectMetadata, but the requested object is a list (*core.${kind}List)`,
+  );
+
 /** 422 for list options that contradict each other. */
 export function invalidOptions(causes: readonly StatusCauseObject[]): ApiError {
   const lines = causes.map((cause) => `${cause.field}: ${cause.message}`);

@@ -5,6 +5,7 @@ import type { Subject } from './subject.ts';
 /** What a pod, a bookmark or a Status shows of itself, in either format. */
 export interface Seen {
   readonly type: string;
+  readonly kind: string;
   readonly key: string;
   readonly uid: string;
   readonly version: number;
@@ -17,6 +18,7 @@ export interface Seen {
 }
 
 export interface List {
+  readonly kind: string;
   readonly version: number;
   readonly continue: string;
   readonly items: readonly Seen[];
@@ -56,14 +58,14 @@ export class Client {
   async list(path: string, accept = JSON_TYPE): Promise<List> {
     const answer = await this.get(path, accept);
     if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.body.toString()}`);
-    return accept === JSON_TYPE ? listFromJson(answer.body) : listFromProtobuf(answer.body);
+    return accept.startsWith(JSON_TYPE) ? listFromJson(answer.body) : listFromProtobuf(answer.body);
   }
 
   /** Every event of a watch, until its timeoutSeconds end it. */
   async watch(path: string, accept = JSON_TYPE): Promise<readonly Seen[]> {
     const answer = await this.get(path, accept);
     if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.body.toString()}`);
-    return accept === JSON_TYPE ? eventsFromJson(answer.body) : eventsFromProtobuf(answer.body);
+    return accept.startsWith(JSON_TYPE) ? eventsFromJson(answer.body) : eventsFromProtobuf(answer.body);
   }
 
   /** Status and reason of a refusal, in JSON. */
@@ -100,6 +102,7 @@ function fromJson(type: string, object: JsonObject): Seen {
   const { metadata, status, code = 0 } = object;
   return {
     type,
+    kind: object.kind ?? '',
     key: `${metadata.namespace ?? ''}/${metadata.name ?? ''}`,
     uid: metadata.uid ?? '',
     version: Number(metadata.resourceVersion),
@@ -114,6 +117,7 @@ function fromJson(type: string, object: JsonObject): Seen {
 function listFromJson(body: Buffer): List {
   const list = JSON.parse(body.toString()) as JsonObject & { readonly items: readonly JsonObject[] };
   return {
+    kind: list.kind ?? '',
     version: Number(list.metadata.resourceVersion),
     continue: list.metadata.continue ?? '',
     items: list.items.map((item) => fromJson('ITEM', item)),
@@ -170,6 +174,7 @@ function fromProtobuf(type: string, kind: string, raw: Uint8Array): Seen {
   const status = fields(isStatus ? NOTHING : bytesOf(object, 3));
   return {
     type,
+    kind,
     key: `${textOf(metadata, 3)}/${textOf(metadata, 1)}`,
     uid: textOf(metadata, 5),
     version: isStatus ? Number.NaN : Number(textOf(metadata, 6)),
@@ -183,13 +188,13 @@ function fromProtobuf(type: string, kind: string, raw: Uint8Array): Seen {
 
 function listFromProtobuf(body: Buffer): List {
   const { kind, raw } = unwrap(body);
-  if (kind !== 'PodList') throw new Error(`a ${kind}`);
   const list = fields(raw);
   const metadata = fields(bytesOf(list, 1));
   return {
+    kind,
     version: Number(textOf(metadata, 2)),
     continue: textOf(metadata, 3),
-    items: (list.get(2) ?? []).map((item) => fromProtobuf('ITEM', 'Pod', item as Uint8Array)),
+    items: (list.get(2) ?? []).map((item) => fromProtobuf('ITEM', '', item as Uint8Array)),
   };
 }
 

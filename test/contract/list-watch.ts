@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, JSON_TYPE, PROTOBUF } from './client.ts';
 import type { Seen } from './client.ts';
+import { as, NAMESPACES, namespacesContract } from './namespaces.ts';
 import type { Subject } from './subject.ts';
 
 const SYNC =
@@ -37,6 +38,8 @@ export function listWatchContract(open: () => Promise<Subject>): void {
   }
 
   describe('while the history is kept', { concurrency: true }, () => {
+    namespacesContract(() => ({ client, subject }));
+
     for (const accept of [JSON_TYPE, PROTOBUF]) {
       describe(`in ${accept}`, () => {
         test('a list is in the order of namespace/name, and at least as new as all of its pods', async () => {
@@ -279,11 +282,17 @@ export function listWatchContract(open: () => Promise<Subject>): void {
     await subject.bump();
     await subject.forgetHistory();
     for (const accept of [JSON_TYPE, PROTOBUF]) {
-      const events = await client.watch(`${pods}?watch=1&timeoutSeconds=2&resourceVersion=${version - 1}`, accept);
-      assert.deepEqual(
-        events.map(({ type, code }) => [type, code]),
-        [['ERROR', 410]],
-      );
+      for (const [path, cut] of [
+        [pods, ''],
+        [NAMESPACES, as('PartialObjectMetadata')],
+      ]) {
+        const query = `watch=1&timeoutSeconds=2&resourceVersion=${version - 1}`;
+        const events = await client.watch(`${path}?${query}`, accept + cut);
+        assert.deepEqual(
+          events.map(({ type, kind, code }) => [type, kind, code]),
+          [['ERROR', 'Status', 410]],
+        );
+      }
     }
     const next = await client.refusal(`${pods}?limit=2&continue=${encodeURIComponent(page.continue)}`);
     assert.deepEqual(next.slice(0, 2), [410, 'Expired']);

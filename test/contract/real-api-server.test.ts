@@ -33,6 +33,17 @@ async function real(): Promise<Subject> {
     async deletePod(namespace, name) {
       await send('DELETE', podPath(namespace, name), { gracePeriodSeconds: 0 });
     },
+    async createNamespace(name, labels) {
+      await send('POST', '/api/v1/namespaces', { metadata: { name, labels } });
+    },
+    async setNamespaceLabels(name, labels) {
+      await send('PATCH', `/api/v1/namespaces/${name}`, { metadata: { labels } }, merge);
+    },
+    async deleteNamespace(name) {
+      await send('DELETE', `/api/v1/namespaces/${name}`, {});
+      // What the namespace controller does when all is gone; there is none here.
+      await send('PUT', `/api/v1/namespaces/${name}/finalize`, { metadata: { name }, spec: { finalizers: [] } });
+    },
     async bump() {
       await send('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: `bump-${++bumps}` } });
     },

@@ -28,6 +28,15 @@ async function simulated(): Promise<Subject> {
     async deletePod(namespace, name) {
       cluster.deletePod(namespace, name);
     },
+    async createNamespace(name, labels) {
+      cluster.createNamespace(name, labels);
+    },
+    async setNamespaceLabels(name, labels) {
+      cluster.labelNamespace(name, labels);
+    },
+    async deleteNamespace(name) {
+      cluster.deleteNamespace(name);
+    },
     async bump() {
       cluster.store.tick();
     },

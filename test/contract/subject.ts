@@ -18,7 +18,11 @@ export interface Subject {
   setLabels(namespace: string, name: string, labels: Readonly<Record<string, string | null>>): Promise<void>;
   /** At once, without a grace period. */
   deletePod(namespace: string, name: string): Promise<void>;
-  /** Something changes that is not a pod. */
+  createNamespace(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
+  setNamespaceLabels(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
+  /** It holds no pods. */
+  deleteNamespace(name: string): Promise<void>;
+  /** Something changes that is neither a pod nor a namespace. */
   bump(): Promise<void>;
   /** Forgets the history, and the API server starts anew: versions from before are expired. */
   forgetHistory(): Promise<void>;

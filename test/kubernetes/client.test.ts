@@ -76,6 +76,20 @@ test('plain HTTP with a path prefix works; protobuf is asked for first, uncompre
   assert.equal(headers?.authorization, undefined);
 });
 
+test('objects are asked for cut down to their metadata, in either format; who cannot do that is asked for whole ones', async (t) => {
+  const server = await scriptedServer(t, (_request, response) => {
+    response.setHeader('content-type', 'application/json').end('{}');
+  });
+  const { client } = clientFor(t, server.url);
+  await text((await client.get('/api/v1/namespaces', never, { as: 'PartialObjectMetadataList' })).body);
+  assert.deepEqual(String(server.requests[0]?.headers.accept).split(', '), [
+    'application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+    'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1',
+    'application/vnd.kubernetes.protobuf',
+    'application/json',
+  ]);
+});
+
 test("the answer's content type chooses the decoder, whatever its parameters", async (t) => {
   const types = ['application/vnd.kubernetes.protobuf;stream=watch', 'Application/JSON; charset=utf-8'];
   const server = await scriptedServer(t, (_request, response) => {

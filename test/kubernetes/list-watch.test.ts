@@ -107,6 +107,27 @@ test('C1 a consistent read is a list of one with the version unset, and no selec
   assert.deepEqual(query(transport.paths[0]), { limit: '1' });
 });
 
+test('of metadata alone, objects are asked for as such, and lists as lists of such', async () => {
+  const { transport, listWatch } = scripted({ metadataOnly: true });
+  transport
+    .answer(() => [bookmarkLine(107)])
+    .answer(() => [bookmarkLine(107, true)])
+    .answer(() => [listBody(107, [])])
+    .answer(() => [listBody(107, [])]);
+  await all(listWatch.watch('103', { seconds: 30, signal: never }));
+  await all(listWatch.stream(never));
+  for await (const _ of listWatch.pages(never));
+  await listWatch.read(never);
+  assert.deepEqual(
+    transport.options.map((options) => options?.as),
+    ['PartialObjectMetadata', 'PartialObjectMetadata', 'PartialObjectMetadataList', 'PartialObjectMetadataList'],
+  );
+  const whole = scripted();
+  whole.transport.answer(() => [listBody(107, [])]);
+  await whole.listWatch.read(never);
+  assert.equal(whole.transport.options[0]?.as, undefined);
+});
+
 test('line cut in the middle, at every byte: what was whole is delivered, the rest dropped, and the cut is an error', async () => {
   const stream = line('ADDED', thing('ä', 1)) + line('MODIFIED', thing('b', 2)) + bookmarkLine(9);
   const bytes = Buffer.from(stream);

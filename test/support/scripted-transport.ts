@@ -1,7 +1,7 @@
 import { json } from '../../src/kubernetes/wire/json.ts';
 import type { Unreadable } from '../../src/pod.ts';
 import type { ApiObject } from '../../src/kubernetes/api-object.ts';
-import type { ApiResponse, Transport } from '../../src/kubernetes/list-watch.ts';
+import type { ApiResponse, GetOptions, Transport } from '../../src/kubernetes/list-watch.ts';
 import type { ObjectReader, WireFormat } from '../../src/kubernetes/wire/format.ts';
 
 /** The least of an object. */
@@ -51,6 +51,7 @@ type Chunks = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
 export class ScriptedTransport implements Transport {
   readonly paths: string[] = [];
   readonly signals: AbortSignal[] = [];
+  readonly options: (GetOptions | undefined)[] = [];
   readonly #answers: ((signal: AbortSignal) => Chunks | Promise<Chunks>)[] = [];
   readonly #format: WireFormat;
 
@@ -63,7 +64,8 @@ export class ScriptedTransport implements Transport {
     return this;
   }
 
-  async get(path: string, signal: AbortSignal): Promise<ApiResponse> {
+  async get(path: string, signal: AbortSignal, options?: GetOptions): Promise<ApiResponse> {
+    this.options.push(options);
     this.paths.push(path);
     this.signals.push(signal);
     const answer = this.#answers.shift();

@@ -14,7 +14,14 @@ export const FORMATS: readonly WireFormat[] = [protobuf, json];
 
 export const KEPT = 'example.test/kept';
 
-type Recording = 'list' | 'page' | 'watch' | 'gone' | 'not-found' | 'too-large';
+type Recording =
+  | 'list'
+  | 'page'
+  | 'watch'
+  | 'gone'
+  | 'not-found'
+  | 'too-large'
+  | `namespaces${'' | '-whole' | '-page' | '-watch' | '-gone'}`;
 
 export function golden(name: Recording, format: WireFormat): Buffer {
   const suffix = format === protobuf ? 'pb' : 'json';

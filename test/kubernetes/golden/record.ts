@@ -6,7 +6,7 @@ import type { Specimen } from '../../cluster/every-kind-of-pod.ts';
 import { startControlPlane } from '../../support/real-servers.ts';
 
 /**
- * Records what a real API server sends, in both formats, into this folder: KUBEBUILDER_ASSETS=... node record.ts
+ * Records what a real API server sends, in both formats, into this folder: KUBEBUILDER_ASSETS=... node record.ts pods|namespaces
  * Both watches run at the same time, so that they tell of the same events.
  */
 
@@ -18,9 +18,22 @@ const FORMATS = [
 const NAMESPACE = 'golden';
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 
+/** Asks for objects, or a list of them, cut down to their metadata. */
+const METADATA = ';as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+const METADATA_LIST = ';as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+const NAMESPACES = '/api/v1/namespaces';
+
+const wanted = process.argv.slice(2);
 const plane = await startControlPlane({ apiOnly: true });
 try {
-  await write('POST', '/api/v1/namespaces', { metadata: { name: NAMESPACE } });
+  await write('POST', NAMESPACES, { metadata: { name: NAMESPACE } });
+  if (wanted.includes('pods')) await recordPods();
+  if (wanted.includes('namespaces')) await recordNamespaces();
+} finally {
+  await plane.down();
+}
+
+async function recordPods(): Promise<void> {
   for (const { pod, status, ephemeral } of [...EVERY_KIND_OF_POD.filter(isSmall), ...ownSpecimens()]) {
     await write('POST', PODS, pod);
     if (status) await write('PATCH', `${PODS}/${pod.metadata.name}/status`, { status });
@@ -31,12 +44,36 @@ try {
   await record('page', `${PODS}?limit=3`);
   await record('not-found', `${PODS}/not-there`);
   await record('too-large', `${PODS}?resourceVersion=99999999&resourceVersionMatch=NotOlderThan`);
-  await recordWatch();
+  await recordWatch('watch', PODS, '', async () => {
+    const name = 'short-life';
+    const spec = { schedulerName: 'nobody', containers: [{ name: 'main', image: 'example.test/main:1' }] };
+    await write('POST', PODS, { metadata: { name }, spec });
+    await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Running', podIP: '10.1.0.30' } });
+    await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Failed' } });
+    await write('DELETE', `${PODS}/${name}?gracePeriodSeconds=0`);
+  });
   await plane.apiServer.stop();
   await plane.startApiServer(); // which forgets what happened
   await record('gone', `${PODS}?watch=true&timeoutSeconds=1&resourceVersion=1`);
-} finally {
-  await plane.down();
+}
+
+async function recordNamespaces(): Promise<void> {
+  const labels = { team: 'a', constructor: 'x', 'example.test/tier': '', managedFields: 'managedFields' };
+  const annotations = { 'example.test/decoy': ',"managedFields":[{"a":"b"}]},"labels":{"team":"b"}' };
+  await write('POST', NAMESPACES, { metadata: { name: 'labelled', labels, annotations } });
+  await record('namespaces', NAMESPACES, METADATA_LIST);
+  await record('namespaces-whole', NAMESPACES);
+  await record('namespaces-page', `${NAMESPACES}?limit=2`, METADATA_LIST);
+  await recordWatch('namespaces-watch', NAMESPACES, METADATA, async () => {
+    const name = 'short-life';
+    await write('POST', NAMESPACES, { metadata: { name, labels: { team: 'a' } } });
+    await write('PATCH', `${NAMESPACES}/${name}`, { metadata: { labels: { team: 'b' } } });
+    await write('DELETE', `${NAMESPACES}/${name}`);
+    await write('PUT', `${NAMESPACES}/${name}/finalize`, { metadata: { name }, spec: { finalizers: [] } });
+  });
+  await plane.apiServer.stop();
+  await plane.startApiServer();
+  await record('namespaces-gone', `${NAMESPACES}?watch=true&timeoutSeconds=1&resourceVersion=1`, METADATA);
 }
 
 function named(name: string, metadata: object): { readonly name: string } {
@@ -81,38 +118,33 @@ async function write(method: string, path: string, body: object = {}): Promise<v
   assert.ok(response.ok, `${method} ${path}: ${await response.text()}`);
 }
 
-async function record(name: string, path: string): Promise<void> {
+async function record(name: string, path: string, as = ''): Promise<void> {
   for (const { suffix, accept } of FORMATS) {
-    const response = await plane.fetch(path, { headers: { accept } });
+    const response = await plane.fetch(path, { headers: { accept: accept + as } });
     save(name, suffix, Buffer.from(await response.arrayBuffer()));
   }
 }
 
-/** Initial events, their end, a pod's whole life, and the bookmark that comes shortly before the watch ends. */
-async function recordWatch(): Promise<void> {
+/** Initial events, their end, an object's whole life, and the bookmark that comes shortly before the watch ends. */
+async function recordWatch(name: string, objects: string, as: string, live: () => Promise<void>): Promise<void> {
   const query = 'watch=true&timeoutSeconds=5&allowWatchBookmarks=true';
-  const path = `${PODS}?${query}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`;
+  const path = `${objects}?${query}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`;
   const watches = FORMATS.map(({ suffix, accept, stream }) => {
     const started = Promise.withResolvers<void>();
     const ended = (async () => {
-      const response = await plane.fetch(path, { headers: { accept: accept + stream } });
+      const response = await plane.fetch(path, { headers: { accept: accept + stream + as } });
       assert.ok(response.body);
       let bytes = Buffer.alloc(0);
       for await (const chunk of response.body) {
         bytes = Buffer.concat([bytes, chunk as Uint8Array]);
         if (bytes.includes('initial-events-end')) started.resolve();
       }
-      save('watch', suffix, bytes);
+      save(name, suffix, bytes);
     })();
     return { started: started.promise, ended };
   });
   await Promise.all(watches.map(async ({ started }) => await started));
-  const name = 'short-life';
-  const spec = { schedulerName: 'nobody', containers: [{ name: 'main', image: 'example.test/main:1' }] };
-  await write('POST', PODS, { metadata: { name }, spec });
-  await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Running', podIP: '10.1.0.30' } });
-  await write('PATCH', `${PODS}/${name}/status`, { status: { phase: 'Failed' } });
-  await write('DELETE', `${PODS}/${name}?gracePeriodSeconds=0`);
+  await live();
   await Promise.all(watches.map(async ({ ended }) => await ended));
 }
 

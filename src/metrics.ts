@@ -69,6 +69,9 @@ export const GAUGES = {
   unreadable_objects: 'Objects set aside now because they cannot be read',
   synced: '1 once everything in view has been read, else 0',
   age_seconds: 'Age of the index, as in X-Podwhois-Age; +Inf until synced',
+  namespaces: 'Namespaces whose labels are known; like all of namespaces, only while something needs their labels',
+  unreadable_namespaces: 'Namespaces set aside now because they cannot be read',
+  namespaces_age_seconds: 'Age of what is known of namespaces; +Inf until synced',
   stream_clients: 'Open streams',
   waiters: 'Lookups that wait for their pod',
 } as const;
@@ -115,28 +118,34 @@ export interface Metrics {
 
 const PREFIX = 'podwhois_';
 
+/** Every counter at zero; published by whoever makes them so. */
+export function zeroCounters(): Counters {
+  const rows = Object.entries<CounterRow>(COUNTERS);
+  return Object.fromEntries(
+    rows.map(([name, { values }]) => [name, Object.fromEntries(values.map((value) => [value, 0]))]),
+  ) as unknown as Counters;
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const readers: (() => Partial<Record<GaugeName, number>>)[] = [];
   collectDefaultMetrics({ register: registry });
 
-  const counters = Object.fromEntries(
-    Object.entries<CounterRow>(COUNTERS).map(([name, { help, label, values }]) => {
-      const numbers = Object.fromEntries(values.map((value) => [value, 0]));
-      const counter = new Counter({
-        name: PREFIX + name,
-        help,
-        labelNames: label === undefined ? [] : [label],
-        registers: [],
-        collect() {
-          this.reset();
-          for (const value of values) this.inc(label === undefined ? {} : { [label]: value }, numbers[value]);
-        },
-      });
-      registry.registerMetric(counter);
-      return [name, numbers];
-    }),
-  ) as unknown as Counters;
+  const counters = zeroCounters();
+  for (const [name, { help, label, values }] of Object.entries<CounterRow>(COUNTERS)) {
+    const numbers: Readonly<Record<string, number>> = counters[name as CounterName];
+    const counter = new Counter({
+      name: PREFIX + name,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const value of values) this.inc(label === undefined ? {} : { [label]: value }, numbers[value]);
+      },
+    });
+    registry.registerMetric(counter);
+  }
 
   for (const [name, help] of Object.entries(GAUGES)) {
     const gauge = new Gauge({

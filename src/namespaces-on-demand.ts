@@ -21,6 +21,9 @@ export class NamespacesOnDemand {
     };
   }
 
-  /** What `/ready` counts besides the pods. */
-  readonly needed = (): readonly SliceDetail[] => (this.#counting.size > 0 ? (this.#source?.details() ?? []) : []);
+  /** For `/ready`, while they are watched. */
+  get details(): readonly (SliceDetail & { readonly needed: boolean })[] {
+    const needed = this.#counting.size > 0;
+    return (this.#source?.details() ?? []).map((detail) => ({ ...detail, needed }));
+  }
 }

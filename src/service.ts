@@ -1,4 +1,4 @@
-import type { Loaded, NamespaceSource } from './capabilities.ts';
+import type { Loaded } from './capabilities.ts';
 import { createServer } from './http/server.ts';
 import type { Limits } from './http/limits.ts';
 import type { HttpPlug } from './http/plug.ts';
@@ -22,6 +22,7 @@ import type { Settings } from './settings.ts';
 import { openServiceFiles } from './service-files.ts';
 import { Slices } from './slices.ts';
 import { podwhoisVersion } from './version.ts';
+import { watchNamespaces } from './watch-namespaces.ts';
 
 /** The lookup service, running. */
 export interface Service {
@@ -42,11 +43,6 @@ export interface ServiceOptions {
   readonly log: Log;
   /** Of `loadCapabilities`: plugged in in this order. */
   readonly capabilities?: readonly Loaded[];
-  /** Begins to watch namespaces; `done` once the signal has ended that. */
-  readonly watchNamespaces?: (signal: AbortSignal) => {
-    readonly source: NamespaceSource;
-    readonly done: Promise<void>;
-  };
   /** Where the API server could be found besides the settings; for tests. */
   readonly surroundings?: Surroundings;
   readonly limits?: Partial<Limits>;
@@ -119,8 +115,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     await Promise.all(watching);
   });
   const labels = new NamespacesOnDemand(() => {
-    if (!options.watchNamespaces) throw new Error('nothing watches namespaces');
-    const { source, done } = options.watchNamespaces(stopping.signal);
+    const { source, done } = watchNamespaces({ transport: client, clock, log, metrics, settings }, stopping.signal);
     watching.push(done);
     return source;
   });
@@ -144,7 +139,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     {
       index,
       source,
-      alsoNeeded: labels.needed,
+      besides: () => labels.details,
       settings,
       ...files,
       metrics,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { capability, loadCapabilities } from '../src/capabilities.ts';
-import type { Capability, Context, Loaded, NamespaceSource, Plugged } from '../src/capabilities.ts';
+import type { Capability, Context, Loaded, Plugged } from '../src/capabilities.ts';
 import { createProgram } from '../src/commands/program.ts';
 import { createLog } from '../src/log.ts';
 import { readServeSettings, serveSchema, serveWarnings } from '../src/serve-settings.ts';
@@ -145,7 +145,7 @@ async function start(t: TestContext, capabilities: readonly Loaded[], options: P
     const answer = await fetch(service.url + path, { headers: { connection: 'close' } });
     return { status: answer.status, body: await answer.text() };
   };
-  return { service, get };
+  return { service, simulator, get };
 }
 
 const loaded = (name: string, plug: (context: Context<Own>) => Plugged | Promise<Plugged>): Loaded => ({
@@ -189,44 +189,42 @@ test('a capability that cannot start ends the start, and closes what has started
 });
 
 test('namespaces are watched once for all, only when asked for, and /ready counts them only while that is wanted', async (t) => {
-  let starts = 0;
-  const state = { synced: false, ageMs: Infinity };
-  const done = Promise.withResolvers<void>();
-  const source: NamespaceSource = {
-    refusal: undefined,
-    labelsOf: () => undefined,
-    details: () => [{ slice: 'namespaces', resourceVersion: '1', problem: undefined, ...state }],
-  };
-  const watchNamespaces: ServiceOptions['watchNamespaces'] = (signal) => {
-    starts++;
-    signal.addEventListener('abort', () => done.resolve());
-    return { source, done: done.promise };
-  };
   const asking: Context['namespaces'][] = [];
   const curious = (name: string): Loaded =>
     loaded(name, ({ namespaces }) => {
       asking.push(namespaces);
       return {};
     });
-  const { service, get } = await start(t, [curious('a'), curious('b')], { watchNamespaces });
+  const { service, simulator, get } = await start(t, [curious('a'), curious('b')]);
+  const asked = (): number => simulator.requests.filter(({ resource }) => resource === 'namespaces').length;
+  simulator.access.namespaces = false;
   const [a, b] = asking;
   assert.ok(a && b);
-  assert.equal(starts, 0);
-  assert.equal(a(), source);
+  assert.equal(asked(), 0);
+  assert.doesNotMatch((await get('/ready?verbose')).body, /namespaces/);
+  const source = a();
   assert.equal((await get('/ready')).status, 200);
+  assert.match((await get('/ready?verbose')).body, /"name":"namespaces","ok":false,.*not needed to be ready/);
   assert.equal(b({ countForReady: true }), source);
-  assert.equal(starts, 1);
   assert.match((await get('/ready')).body, /"reason":"not_synced"/);
+  await until('it is refused', () => source.details()[0]?.problem !== undefined, { everyMs: 5 });
+  const verbose = (await get('/ready?verbose')).body;
+  assert.match(verbose, /not read yet[^"]*; not allowed to list namespaces: the verb \\"list\\" must be granted"/);
   assert.equal((await get('/pods')).status, 200, 'lookups do not depend on namespaces');
-  Object.assign(state, { synced: true, ageMs: 100_000 });
-  assert.match((await get('/ready?verbose')).body, /"reason":"stale".*"name":"namespaces","ok":false/);
-  state.ageMs = 5;
-  assert.match((await get('/ready?verbose')).body, /"status":"ready".*"name":"namespaces","ok":true/);
-  state.synced = false;
   a({ countForReady: false });
   assert.equal((await get('/ready')).status, 503, 'b still counts them');
   b({ countForReady: false });
   assert.equal((await get('/ready')).status, 200);
+  b({ countForReady: true });
+  simulator.access.namespaces = true;
+  await until('it is ready', async () => (await get('/ready')).status === 200, { everyMs: 20 });
+  assert.deepEqual([source.refusal, source.labelsOf('default') !== undefined], [undefined, true]);
+  assert.match((await get('/ready?verbose')).body, /"name":"namespaces","ok":true,"message":"read /);
+  const streams = simulator.requests.filter(({ resource, verb }) => resource === 'namespaces' && verb === 'watch');
+  assert.ok(streams.length <= 1, 'one watch for both');
   await service.close();
-  await done.promise;
+  const before = asked();
+  simulator.cluster.labelNamespace('default', { team: 'a' });
+  await until('nothing is open', () => simulator.connections === 0, { everyMs: 5 });
+  assert.equal(asked(), before, 'nobody watches any more');
 });

@@ -73,8 +73,8 @@ export type Pods = Pick<
 export interface ServerOptions {
   readonly index: Pods;
   readonly source: Source;
-  /** What `/ready` asks for besides the pods; lookups do not. */
-  readonly alsoNeeded?: () => readonly Detail[];
+  /** What `/ready?verbose` lists besides the pods; `/ready` counts what is needed. No lookup depends on it. */
+  readonly besides?: () => readonly (Detail & { readonly needed: boolean })[];
   readonly view: View;
   readonly settings: HttpSettings;
   /** undefined: everybody may read. */

@@ -30,6 +30,11 @@ export class NamespaceIndex {
     return this.#live.size;
   }
 
+  /** How many are set aside (rule B6). */
+  get unreadable(): number {
+    return this.#unreadable.size;
+  }
+
   /** undefined: there is no such namespace, it is not known yet, or what it is now cannot be read (rule B6). */
   of(name: string): StringMap | undefined {
     const namespace = this.#live.byName({ name });

@@ -62,3 +62,26 @@ test('verbose lists the checks, slice by slice, and what is wrong with each', as
     },
   ]);
 });
+
+test('what is needed besides the pods is counted, what is not is only listed', async (t) => {
+  const other = { slice: 'other', synced: false, ageMs: Infinity, resourceVersion: '', problem: undefined };
+  const state = { ...other, needed: false };
+  const { port, source } = await startService(t, { besides: () => [state] });
+  const reason = async (): Promise<unknown> => (await ask(port, '/ready')).json['reason'];
+  assert.equal(await reason(), undefined);
+  const message = 'not read yet; at most 1m30s allowed; not needed to be ready';
+  assert.deepEqual(((await ask(port, '/ready?verbose')).json['checks'] as unknown[])[2], {
+    name: 'other',
+    ok: false,
+    message,
+  });
+  state.needed = true;
+  assert.equal(await reason(), 'not_synced');
+  Object.assign(state, { synced: true, ageMs: 90_000 });
+  assert.equal(await reason(), undefined);
+  state.ageMs = 90_001;
+  assert.equal(await reason(), 'stale');
+  assert.equal((await ask(port, '/ready?max_staleness=5m')).status, 200);
+  source.synced = false;
+  assert.equal(await reason(), 'not_synced');
+});

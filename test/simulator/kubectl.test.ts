@@ -37,7 +37,15 @@ test(
       assert.deepEqual([pod.kind, pod.status.podIP], ['Pod', '10.42.200.1']);
       const nodes = await kubectl('get', 'nodes', '-o', 'name');
       assert.deepEqual(nodes, ['node/node-0', 'node/node-1', 'node/node-2']);
-      assert.match((await kubectl('get', 'ns')).join('\n'), /^demo +Active /m);
+      const spaces = await kubectl('get', 'ns', '--chunk-size=2');
+      assert.match(spaces[0] ?? '', /^NAME +STATUS +AGE$/);
+      assert.equal(spaces.length, 1 + cluster.namespaces.size);
+      cluster.labelNamespace('demo', { team: 'a' });
+      assert.match((await kubectl('get', 'ns', '-l', 'team=a', '--no-headers')).join('\n'), /^demo +Active +\d+s$/);
+      const labels = '{.metadata.labels}';
+      const labelled = (await kubectl('get', 'ns', 'demo', '-o', `jsonpath=${labels}`)).join('');
+      assert.deepEqual(JSON.parse(labelled), { team: 'a', 'kubernetes.io/metadata.name': 'demo' });
+      await assert.rejects(kubectl('get', 'ns', 'nowhere'), /namespaces "nowhere" not found/);
       await assert.rejects(kubectl('get', 'pod', 'nobody'), /pods "nobody" not found/);
     });
   },

@@ -32,7 +32,7 @@ const Readiness = Type.Object({
 
 /** Probes. Liveness asks nothing of the API server (rule C4): restarting podwhois would not bring that back. */
 export function healthRoutes(app: App, parts: Parts): void {
-  const { index, source, freshness, settings, draining, alsoNeeded = () => [] } = parts;
+  const { index, source, freshness, settings, draining, besides = () => [] } = parts;
 
   for (const url of ['/health', '/healthz', '/livez']) {
     app.get(
@@ -70,7 +70,7 @@ export function healthRoutes(app: App, parts: Parts): void {
         const { max_staleness: text } = request.query;
         const limit = boundedDuration('max_staleness', text, settings.serveMaxStaleness) ?? settings.readyMaxStaleness;
         const reason =
-          freshness.refusal(limit) ?? refusal(alsoNeeded(), limit) ?? (draining() ? 'shutting_down' : undefined);
+          freshness.refusal(limit) ?? refusal(besides(), limit) ?? (draining() ? 'shutting_down' : undefined);
         const age = freshness.ageMs();
         const body = {
           status: reason === undefined ? 'ready' : 'not ready',
@@ -87,20 +87,28 @@ export function healthRoutes(app: App, parts: Parts): void {
   function checks({ draining }: Parts, limit: number): readonly object[] {
     return [
       { name: 'serving', ok: !draining(), ...(draining() && { message: 'shutting down' }) },
-      ...[...source.details(), ...alsoNeeded()].map(({ slice, synced, ageMs, resourceVersion, problem }) => ({
-        name: slice,
-        ok: synced && ageMs <= limit,
-        message: [
-          synced ? `read ${formatDuration(Math.round(ageMs))} ago, at version ${resourceVersion}` : 'not read yet',
-          `at most ${formatDuration(limit)} allowed`,
-          ...(problem === undefined ? [] : [problem]),
-        ].join('; '),
-      })),
+      ...[...source.details().map(asNeeded), ...besides()].map(
+        ({ slice, synced, ageMs, resourceVersion, problem, needed }) => ({
+          name: slice,
+          ok: synced && ageMs <= limit,
+          message: [
+            synced ? `read ${formatDuration(Math.round(ageMs))} ago, at version ${resourceVersion}` : 'not read yet',
+            `at most ${formatDuration(limit)} allowed`,
+            ...(problem === undefined ? [] : [problem]),
+            ...(needed ? [] : ['not needed to be ready']),
+          ].join('; '),
+        }),
+      ),
     ];
   }
 }
 
-function refusal(details: readonly Detail[], limit: number): 'not_synced' | 'stale' | undefined {
-  if (details.some(({ synced }) => !synced)) return 'not_synced';
-  return details.every(({ ageMs }) => ageMs <= limit) ? undefined : 'stale';
+const asNeeded = (detail: Detail): Needed => ({ ...detail, needed: true });
+
+type Needed = Detail & { readonly needed: boolean };
+
+function refusal(details: readonly Needed[], limit: number): 'not_synced' | 'stale' | undefined {
+  const needed = details.filter((detail) => detail.needed);
+  if (needed.some(({ synced }) => !synced)) return 'not_synced';
+  return needed.every(({ ageMs }) => ageMs <= limit) ? undefined : 'stale';
 }

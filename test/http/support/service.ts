@@ -80,6 +80,7 @@ export interface ServiceOptions {
   readonly feedCapacity?: number;
   readonly logLevel?: string;
   readonly listen?: boolean;
+  readonly besides?: ServerOptions['besides'];
   /** Instead of one that stands still. */
   readonly clock?: Clock;
   readonly tokens?: ServerOptions['tokens'];
@@ -130,6 +131,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
         ...options.settings,
       },
       limits: options.limits ?? {},
+      ...(options.besides && { besides: options.besides }),
       tokens: options.tokens,
       tls: options.tls,
       version: '0.0.0',

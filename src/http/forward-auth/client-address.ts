@@ -30,6 +30,8 @@ export interface ClientOptions extends Known {
   readonly proxies: readonly TrustedProxy[];
   readonly preset: PresetName | undefined;
   readonly clientIpHeader: string | undefined;
+  /** The headers that tell the back end who calls: what reads like one of them denies, too. */
+  readonly identityHeaders: readonly string[];
 }
 
 /**
@@ -46,14 +48,14 @@ export class ClientAddresses {
   readonly #mayHaveAddedItself: boolean;
   readonly #read: (rawHeaders: readonly string[]) => Heard;
 
-  constructor({ proxies, preset, clientIpHeader, ...known }: ClientOptions) {
+  constructor({ proxies, preset, clientIpHeader, identityHeaders, ...known }: ClientOptions) {
     this.#known = known;
     this.#trust = new ProxyTrust(proxies, known);
     this.#preset = presetOf(preset);
     this.#header = clientIpHeader ?? this.#preset.client;
     this.#explicit = preset !== undefined || clientIpHeader !== undefined;
     this.#mayHaveAddedItself = preset === 'envoy' && this.#header.toLowerCase() === 'x-forwarded-for';
-    this.#read = headerReader(this.#preset, this.#header);
+    this.#read = headerReader(this.#preset, this.#header, identityHeaders);
   }
 
   of(request: Preflight, wallClockMs: number): Client | Denied {

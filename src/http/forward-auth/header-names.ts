@@ -5,16 +5,19 @@ export function isHeaderName(text: string): boolean {
   return text.length <= 64 && /^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$/.test(text);
 }
 
-/** What is left of a name when case and `_`, `.`, `-` do not count: names with the same rest are told apart by nobody (rule E5). */
-export const bareName = (name: string): string => name.toLowerCase().replace(/[-_.]/g, '');
+/**
+ * What is left of a name when only letters and digits count, without their case: CGI-like back ends make one variable of all
+ * names with the same rest, whichever of the characters that a name may hold is between them (rule E5).
+ */
+export const bareName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
 
 /** Whether `bareName(name) === bare`, for every header of every request: without making a string. */
 export function hasBareName(name: string, bare: string): boolean {
   let next = 0;
   for (let i = 0; i < name.length; i++) {
     let code = name.charCodeAt(i);
-    if (code === HYPHEN || code === DOT || code === UNDERSCORE) continue;
     if (code >= UPPER_A && code <= UPPER_Z) code += LOWER_A - UPPER_A;
+    else if (!isBare(code)) continue;
     if (code !== bare.charCodeAt(next++)) return false;
   }
   return next === bare.length;
@@ -36,9 +39,22 @@ const OWN = new Set(
 );
 const OWN_FAMILIES = /^(accept|access-control|content|cross-origin|if|proxy|sec|x-podwhois)(-|$)/;
 
-const HYPHEN = 0x2d;
-const DOT = 0x2e;
-const UNDERSCORE = 0x5f;
+/** Whether a character counts; of letters the small ones. */
+const isBare = (code: number): boolean => (code >= LOWER_A && code <= LOWER_Z) || (code >= DIGIT_0 && code <= DIGIT_9);
+
+/** `bareName(name).length`. */
+export function bareLength(name: string): number {
+  let length = 0;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (isBare(code) || (code >= UPPER_A && code <= UPPER_Z)) length++;
+  }
+  return length;
+}
+
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
 const UPPER_A = 0x41;
 const UPPER_Z = 0x5a;
 const LOWER_A = 0x61;
+const LOWER_Z = 0x7a;

@@ -13,7 +13,7 @@ export interface Preset {
   readonly method: string | undefined;
   /** undefined: the preflight has the caller's own path and query, behind `/authorize`. */
   readonly uri: string | undefined;
-  /** The header of the URI holds a whole URL, and so the host too. */
+  /** The header of the URI holds a whole URL, whose host is what the caller wrote and so not known. */
   readonly absolute: boolean;
   /**
    * Every denial is 403 (rule E2): to nginx any status but 2xx, 401 and 403 is a fault of its own, and Envoy may be told to let

@@ -18,7 +18,7 @@ export function factsOf(
   request: { readonly method?: string | undefined; readonly url?: string | undefined },
 ): RequestFacts | string {
   const method = preset.method === undefined ? request.method : told(heard.method);
-  if (preset.absolute) return fromUrl(method, told(heard.uri)) ?? `${preset.uri} is no URL`;
+  if (preset.absolute) return fromUrl(method, told(heard.uri)) ?? `${preset.uri} is no URL that a proxy writes`;
   const uri = preset.uri === undefined ? behindPrefix(request.url ?? '') : told(heard.uri);
   return { host: told(heard.host), method, uri };
 }
@@ -29,13 +29,13 @@ const behindPrefix = (url: string): string | undefined =>
   url.startsWith(PREFIX) ? told(url.slice(PREFIX.length)) : undefined;
 
 /**
- * `scheme://host/path?query` as ingress-nginx puts it together. Not `new URL()`: its parts are the caller's Host header, in which nginx lets
- * everything pass but a slash and controls, and the caller's path as it came.
+ * `scheme://host/path?query` as ingress-nginx puts it together: of the caller's Host header, in which nginx lets everything pass but a
+ * slash and controls, and of the caller's path as it came, which may begin with "?" where the request line holds a whole URL. So what
+ * is no host's would be read as a path by one and not by the other. Nor is the host believed: nginx chooses the server by the
+ * request line's where there is one.
  */
 function fromUrl(method: string | undefined, url: string | undefined): RequestFacts | undefined {
   if (url === undefined) return { host: undefined, method, uri: undefined };
-  const start = /^https?:\/\//.exec(url)?.[0].length;
-  const slash = start === undefined ? -1 : url.indexOf('/', start);
-  if (slash < 0) return undefined;
-  return { host: told(url.slice(start, slash)), method, uri: url.slice(slash) };
+  const [, uri] = /^https?:\/\/[\w.:[\]-]*(\/.*)$/.exec(url) ?? [];
+  return uri === undefined ? undefined : { host: undefined, method, uri };
 }

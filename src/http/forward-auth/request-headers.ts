@@ -1,4 +1,4 @@
-import { bareName, hasBareName } from './header-names.ts';
+import { bareLength, bareName, hasBareName } from './header-names.ts';
 import { FORWARDING_HEADERS } from './presets.ts';
 import type { Preset } from './presets.ts';
 
@@ -11,7 +11,7 @@ export interface Heard {
   uri: string | undefined;
   /** The first header that says that its sender speaks for somebody else (rule E8). */
   forwarding: string | undefined;
-  /** Rule E5: a header that would be believed stands twice, or another looks like it. */
+  /** Rule E5: a header that would be believed stands twice, or another looks like it, or like one that tells the back end who calls. */
   fault: string | undefined;
 }
 
@@ -23,14 +23,23 @@ interface Watched {
   /** What it is believed to say; undefined: nothing. */
   readonly part: Part | undefined;
   readonly forwarding: boolean;
+  /** A name that looks like this one is a fault. */
+  readonly guarded: boolean;
 }
 
 /**
  * Reads raw headers (`rawHeaders`), made once for a preset. Not Node's `headers`: that keeps the first of two Host lines, and joins
  * two of any other, so that the second X-Forwarded-Uri would be the end of the first.
+ *
+ * `identity` are the headers that the proxy overwrites with what podwhois tells of the caller. It does so by their exact names, and passes
+ * on what a back end may read as the same (GHSA-x677-9fxg-v5c5 of Traefik, GHSA-f59h-q822-g45g of Caddy).
  */
-export function headerReader(preset: Preset, client: string): (rawHeaders: readonly string[]) => Heard {
-  const watched = byLength(watchedFor(preset, client));
+export function headerReader(
+  preset: Preset,
+  client: string,
+  identity: readonly string[],
+): (rawHeaders: readonly string[]) => Heard {
+  const watched = byLength(watchedFor(preset, client, identity));
   return (rawHeaders) => {
     const heard: Heard = {
       client: undefined,
@@ -52,9 +61,9 @@ export function headerReader(preset: Preset, client: string): (rawHeaders: reado
   };
 }
 
-function hear(heard: Heard, { name: expected, part, forwarding }: Watched, name: string, value: string): void {
+function hear(heard: Heard, { name: expected, part, forwarding, guarded }: Watched, name: string, value: string): void {
   if (name.length !== expected.length || name.toLowerCase() !== expected) {
-    if (part !== undefined) heard.fault ??= `${name} looks like ${expected}`;
+    if (guarded) heard.fault ??= `${name} looks like ${expected}`;
     return;
   }
   if (forwarding) heard.forwarding ??= name;
@@ -64,18 +73,20 @@ function hear(heard: Heard, { name: expected, part, forwarding }: Watched, name:
   else heard.fault ??= `${name} stands twice`;
 }
 
-function watchedFor(preset: Preset, client: string): readonly Watched[] {
+function watchedFor(preset: Preset, client: string, identity: readonly string[]): readonly Watched[] {
   const parts = new Map<string, Part>([[client.toLowerCase(), 'client']]);
   for (const part of ['host', 'method', 'uri'] as const) {
     const name = preset[part];
     if (name !== undefined) parts.set(name.toLowerCase(), part);
   }
   const forwarding = new Set([client, ...FORWARDING_HEADERS].map((name) => name.toLowerCase()));
-  return [...new Set([...parts.keys(), ...forwarding])].map((name) => ({
+  const told = new Set(identity.map((name) => name.toLowerCase()));
+  return [...new Set([...parts.keys(), ...forwarding, ...told])].map((name) => ({
     name,
     bare: bareName(name),
     part: parts.get(name),
     forwarding: forwarding.has(name),
+    guarded: parts.has(name) || told.has(name),
   }));
 }
 
@@ -85,16 +96,3 @@ function byLength(all: readonly Watched[]): readonly (readonly Watched[] | undef
   for (const one of all) (table[one.bare.length] ??= []).push(one);
   return Array.from(table);
 }
-
-function bareLength(name: string): number {
-  let length = name.length;
-  for (let i = 0; i < name.length; i++) {
-    const code = name.charCodeAt(i);
-    if (code === HYPHEN || code === DOT || code === UNDERSCORE) length--;
-  }
-  return length;
-}
-
-const HYPHEN = 0x2d;
-const DOT = 0x2e;
-const UNDERSCORE = 0x5f;

@@ -15,7 +15,7 @@ export const DENIALS = {
   'invalid-header': {
     code: 'invalid_request',
     meaning:
-      'a header that is believed is malformed, or stands twice, or beside one whose name differs only by "_", "." and "-"',
+      'a header that is believed is malformed or stands twice, or there is one that reads like it or like an identity header',
   },
   'invalid-query': { code: 'invalid_request', meaning: 'a constraint in the query is unknown or malformed' },
   'caller-query': { code: 'invalid_request', meaning: "the constraints in the query are the caller's own" },

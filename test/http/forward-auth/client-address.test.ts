@@ -209,6 +209,8 @@ test('E5 a header that looks like one that is believed denies, whoever sends it'
       for (const like of [
         name.replaceAll('-', '_'),
         name.replaceAll('-', '.').toLowerCase(),
+        name.replaceAll('-', '!'),
+        name.replaceAll('-', '~').toLowerCase(),
         name.replace('-', '_').toUpperCase(),
         `${name}_`,
         `.${name}`,
@@ -261,6 +263,29 @@ test('E5 a header that looks like one that is believed denies, whoever sends it'
     ],
   });
   assert.equal('allow' in denied && denied.detail, 'X_Forwarded_For looks like x-forwarded-for');
+});
+
+test("E5 a header that a back end may take for one that tells who calls denies; its very name is the proxy's to overwrite", () => {
+  const ask = (name: string, more: Partial<Settings> = {}): string =>
+    told(
+      { ...CADDY, ...more },
+      {
+        from: caddy,
+        headers: [
+          [XFF, web],
+          [name, 'forged'],
+        ],
+      },
+    );
+  for (const name of ['X-Pod-Namespace', 'X-Pod-Service-Account', 'x-pod-ip']) {
+    assert.equal(ask(name), web, name);
+    for (const mark of ['_', '.', '', '--', ..."!#$%&'*+^`|~"]) {
+      const like = name.replaceAll('-', mark);
+      assert.equal(ask(like), 'invalid-header', like);
+    }
+  }
+  assert.equal(ask('X_Team', { identityHeaders: ['X-Team'] }), 'invalid-header');
+  assert.equal(ask('X_Pod_Namespace', { identityHeaders: ['X-Team'] }), web);
 });
 
 test('E5 a believed header of the request that stands twice denies, even when both say the same', () => {

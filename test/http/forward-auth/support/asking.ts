@@ -1,7 +1,7 @@
 import { ClientAddresses } from '../../../../src/http/forward-auth/client-address.ts';
 import type { Client, Preflight } from '../../../../src/http/forward-auth/client-address.ts';
 import type { PresetName } from '../../../../src/http/forward-auth/presets.ts';
-import { trustedProxies } from '../../../../src/http/forward-auth/setting-parsers.ts';
+import { DEFAULT_IDENTITY_HEADERS, trustedProxies } from '../../../../src/http/forward-auth/setting-parsers.ts';
 import type { TrustedProxy } from '../../../../src/http/forward-auth/trusted-proxies.ts';
 import type { Denied } from '../../../../src/http/forward-auth/verdict.ts';
 import type { View } from '../../../../src/index/answer.ts';
@@ -12,6 +12,7 @@ export interface Settings {
   readonly trusted?: string;
   readonly preset?: PresetName | undefined;
   readonly clientIpHeader?: string | undefined;
+  readonly identityHeaders?: readonly string[];
   readonly view?: View;
 }
 
@@ -30,6 +31,7 @@ export function addressesFor(settings: Settings, index: PodIndex = cluster): Cli
     proxies: settings.trusted === undefined ? [] : (trustedProxies(settings.trusted) as readonly TrustedProxy[]),
     preset: settings.preset,
     clientIpHeader: settings.clientIpHeader,
+    identityHeaders: settings.identityHeaders ?? Object.values(DEFAULT_IDENTITY_HEADERS),
     index,
     view: settings.view ?? WHOLE,
     terminatingSlackMs: SLACK,

@@ -279,7 +279,7 @@ test("E5 a header that a back end may take for one that tells who calls denies; 
     );
   for (const name of ['X-Pod-Namespace', 'X-Pod-Service-Account', 'x-pod-ip']) {
     assert.equal(ask(name), web, name);
-    for (const mark of ['_', '.', '', '--', ..."!#$%&'*+^`|~"]) {
+    for (const mark of ['_', '.', '', '--', '!', '#', '$', '%', '&', "'", '*', '+', '^', '`', '|', '~']) {
       const like = name.replaceAll('-', mark);
       assert.equal(ask(like), 'invalid-header', like);
     }

@@ -71,6 +71,16 @@ test('every import stays inside src', () => {
   }
 });
 
+test('what plugs a capability in is loaded late: nothing imports it at once', () => {
+  const lists = (atOnce.get('src/capabilities.ts') ?? []).filter((file) => /^src\/.+\/settings\.ts$/.test(file));
+  for (const list of lists) {
+    const late = (graph.get(list) ?? []).filter((file) => !atOnce.get(list)?.includes(file));
+    assert.equal(late.length, 1, `${list} loads one file`);
+    const users = files.filter((file) => atOnce.get(file)?.includes(late[0] ?? ''));
+    assert.deepEqual(users, []);
+  }
+});
+
 test('there is no import cycle', () => {
   const state = new Map<string, 'open' | 'done'>();
   const visit = (file: string, path: readonly string[]): void => {

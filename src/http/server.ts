@@ -46,6 +46,9 @@ export interface PodwhoisServer {
   close(options?: { readonly delayMs?: number }): Promise<void>;
 }
 
+/** Why a listener does not carry a request; undefined when it does. */
+type Refusal = (request: IncomingMessage) => ErrorCode | undefined;
+
 /** `plugs` are those of the capabilities that are on; in front of the router they are asked in this order. */
 export async function createServer(options: ServerOptions, plugs: readonly HttpPlug[] = []): Promise<PodwhoisServer> {
   const { index, source, view, settings, log, metrics, clock } = options;
@@ -67,11 +70,11 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => refuseConnection(error, socket, freshness),
     serverFactory: (handler) => {
-      const listener = (refusal: (request: IncomingMessage) => ErrorCode | undefined): Server =>
+      const listener = (refusal: Refusal): Server =>
         createListener({
           limits,
           tls: options.tls,
-          answer: (req, res) => front(req, res, refusal(req)) || handler(req, res),
+          answer: (req, res) => front(req, res, refusal) || handler(req, res),
           refuseTunnel: (socket) => socket.end(rawAnswer('method_not_allowed', freshness), () => socket.destroy()),
         });
       if (settings.preflightPort !== undefined) {
@@ -83,11 +86,12 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
   }) as unknown as App;
 
   /** What is done in front of the router; whether that was all. */
-  function front(req: IncomingMessage, res: ServerResponse, refusal: ErrorCode | undefined): boolean {
+  function front(req: IncomingMessage, res: ServerResponse, refusal: Refusal): boolean {
     if (draining) res.shouldKeepAlive = false;
     if (log.isLevelEnabled('debug')) logAccess(log, req, res);
     try {
-      if (refusal !== undefined) return refuse(res, refusal, ERRORS[refusal].meaning);
+      const refused = refusal(req);
+      if (refused !== undefined) return refuse(res, refused, ERRORS[refused].meaning);
       if (hot(req, res)) return true;
       const fault = faultOf(req, limits.maxUrlLength);
       if (fault) return refuse(res, fault.code, fault.message);

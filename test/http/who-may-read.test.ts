@@ -74,6 +74,22 @@ test('with LOOKUP_TOKEN_FILE whoever reads pods needs one of its tokens; probes,
   }
 });
 
+test('whoever cannot say whether a path is open answers 500, and ends nothing', async (t) => {
+  const broken: HttpPlug = () => ({
+    isOpen(path) {
+      if (path === '/broken') throw new Error('planted');
+      return false;
+    },
+  });
+  const tokens = new Watched(new LookupTokens(FILE));
+  const { port, preflightPort } = await startService(t, { tokens, settings: { preflightPort: 0 }, plugs: [broken] });
+  for (const each of [port, preflightPort]) {
+    const { status, body } = await ask(each, '/broken');
+    assert.deepEqual([status, body.includes('planted')], [500, false]);
+    assert.equal((await ask(each, '/health')).status, 200);
+  }
+});
+
 test('a token is accepted whole, as a bearer token, and not otherwise', async (t) => {
   const tokens = new Watched(new LookupTokens(FILE));
   const { port } = await startService(t, { pods: [POD], tokens });

@@ -53,8 +53,8 @@ const FORMATS = { 'application/vnd.kubernetes.protobuf': protobuf, 'application/
 
 /**
  * Composes the service out of its settings and starts it. Resolves when it listens, which is before the first sync (rule C4).
- * Throws `SettingsError` when a file that the settings name cannot be used, `AccessError` when there is no API server to be found, and whatever keeps a capability from starting or the server from
- * listening; nothing is left running then.
+ * Throws `SettingsError` when a file that the settings name cannot be used, `AccessError` when there is no API server to be found,
+ * and whatever keeps a capability from starting or the server from listening; nothing is left running then.
  */
 export async function startService(settings: Settings, options: ServiceOptions): Promise<Service> {
   const { log, capabilities = [], limits = {} } = options;
@@ -73,7 +73,11 @@ export async function startService(settings: Settings, options: ServiceOptions):
   starting.defer(() => clock.close());
   const stopping = new AbortController();
   starting.defer(() => stopping.abort());
-  const files = await openServiceFiles(settings, { clock, log, signal: stopping.signal });
+  const files = await openServiceFiles(settings, {
+    clock,
+    log: log.child({ component: 'files' }),
+    signal: stopping.signal,
+  });
   const access = await findAccess(settings, options.surroundings);
   const client = new ApiClient({
     access,

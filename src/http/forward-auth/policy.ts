@@ -1,0 +1,174 @@
+import { isUndecided, peerMismatch } from './peers.ts';
+import type { Peer, PeerMismatch, Undecided } from './peers.ts';
+import { constraintMismatch } from './query-constraints.ts';
+import type { ConstraintMismatch, ConstraintSet } from './query-constraints.ts';
+import { matchedRequest, mismatch } from './request-match.ts';
+import type { Asked, MatchedRequest, Mismatch, RequestMatch } from './request-match.ts';
+import type { Caller, NamespaceLabels, RequestFacts, Verdict } from './verdict.ts';
+
+/** May this caller pass? Pure: what is known in, the verdict with its reason out. */
+
+export interface Rule {
+  readonly name: string;
+  /** Of the rules file. */
+  readonly line: number;
+  readonly match: RequestMatch;
+  /** Any of them; never empty. */
+  readonly allow: readonly Peer[];
+}
+
+/** What stands in the rules file, or that there is none. */
+export interface Policy {
+  /** undefined: there is no file. Constraints then decide alone. */
+  readonly rules: readonly Rule[] | undefined;
+  /** For what no rule fits, or without a file no constraint asks. `identify`: every pod that is known for certain passes. */
+  readonly fallback: 'deny' | 'identify';
+  /** A rule asks for the labels of namespaces. */
+  readonly needsNamespaces: boolean;
+  /** Which facts any rule asks for. */
+  readonly asks: Asked;
+  /** By the first segment of a path: the rules that may fit it, in order. Other paths: `''`. */
+  readonly byFirstSegment: ReadonlyMap<string, readonly Rule[]>;
+}
+
+export function createPolicy(rules: readonly Rule[] | undefined, fallback: Policy['fallback']): Policy {
+  const all = rules ?? [];
+  return {
+    rules,
+    fallback,
+    needsNamespaces: all.some(({ allow }) => allow.some(({ pods }) => pods?.namespaceSelector !== undefined)),
+    asks: {
+      method: all.some(({ match }) => match.methods !== undefined),
+      host: all.some(({ match }) => match.host !== undefined),
+      path: all.some(({ match }) => match.path !== undefined),
+    },
+    byFirstSegment: byFirstSegment(all),
+  };
+}
+
+/** A hundred rules are mostly about other paths: most of the time of a decision would go into seeing that. */
+function byFirstSegment(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {
+  const firsts = new Set(rules.map(({ match }) => match.path?.segments[0] ?? ''));
+  const mayFit = (rule: Rule, first: string): boolean => [undefined, first].includes(rule.match.path?.segments[0]);
+  return new Map([...firsts, ''].map((first) => [first, rules.filter((rule) => mayFit(rule, first))]));
+}
+
+export interface Question {
+  readonly facts: RequestFacts;
+  readonly caller: Caller;
+  /** Of the preflight's own query. */
+  readonly constraints: ConstraintSet;
+  readonly policy: Policy;
+  /** undefined where neither the policy nor the constraints need them. */
+  readonly namespaces: NamespaceLabels | undefined;
+}
+
+/** What was looked at on the way to the verdict, for `explain`. */
+export interface Trace {
+  /** undefined: they hold, or there are none. */
+  constraints?: ConstraintMismatch | undefined;
+  readonly rules: RuleTrace[];
+}
+
+export interface RuleTrace {
+  readonly rule: string;
+  readonly line: number;
+  /** Why the rule is not about the request; undefined: it is the one that decides. */
+  readonly mismatch: Mismatch | undefined;
+  /** Why each peer up to the one that matches (undefined) is not the caller. */
+  readonly peers: readonly (PeerMismatch | undefined)[];
+}
+
+/**
+ * Both must allow: the constraints of the query, if there are any, and the rules, if there is a file. Nothing passes by being left
+ * out: a fact that a rule needs and nobody said, a path with two readings, labels that are not known, all deny with their reason.
+ */
+export function decide(question: Question, trace?: Trace): Verdict {
+  const { facts, caller, constraints, policy } = question;
+  if (constraints.query !== '') {
+    const denial = constrain(question, trace);
+    if (denial) return denial;
+  }
+  if (policy.rules === undefined) {
+    return constraints.query === '' ? fallback(policy, caller) : { allow: true, caller, rule: undefined };
+  }
+  const request = matchedRequest(facts, policy.asks);
+  for (const rule of trace ? policy.rules : candidates(policy, request)) {
+    const why = mismatch(rule.match, request);
+    if (why === 'path' || why === 'methods' || why === 'host') {
+      trace?.rules.push({ rule: rule.name, line: rule.line, mismatch: why, peers: [] });
+    } else if (why === undefined) {
+      return admit(rule, question, request.path, trace);
+    } else {
+      trace?.rules.push({ rule: rule.name, line: rule.line, mismatch: why, peers: [] });
+      return {
+        allow: false,
+        reason: why === 'unsafe path' ? 'unsafe-path' : 'unknown-request',
+        rule: rule.name,
+        detail: why,
+      };
+    }
+  }
+  return fallback(policy, caller);
+}
+
+/** All rules, but for those that a path which is known cannot fit. Where a fact is missing the first rule that needs it denies. */
+function candidates(
+  { rules = [], asks, byFirstSegment }: Policy,
+  { method, host, path }: MatchedRequest,
+): readonly Rule[] {
+  const isWhole = (!asks.method || method !== undefined) && (!asks.host || host !== undefined);
+  if (!isWhole || path === undefined || path === null) return rules;
+  const end = path.indexOf('/', 1);
+  return byFirstSegment.get(end < 0 ? path.slice(1) : path.slice(1, end)) ?? byFirstSegment.get('') ?? rules;
+}
+
+function constrain(
+  { facts, caller, constraints, namespaces }: Question,
+  trace: Trace | undefined,
+): Verdict | undefined {
+  // A proxy that passes on the query of the request it holds back (Caddy, where `uri` has no "?") lets the caller write the constraints.
+  if (facts.uri !== undefined && queryOf(facts.uri) === constraints.query) return deny('caller-query');
+  if (constraints.error !== undefined) return deny('invalid-query', constraints.error);
+  if (caller.kind !== 'pod') return deny(caller.reason);
+  const why = constraintMismatch(constraints, caller.pod, namespaces);
+  if (trace) trace.constraints = why;
+  if (why === undefined) return undefined;
+  return isUndecided(why) ? deny(why) : deny('not-allowed', `constraint: ${why}`);
+}
+
+function admit(
+  rule: Rule,
+  { caller, namespaces }: Question,
+  path: string | undefined | null,
+  trace: Trace | undefined,
+): Verdict {
+  const peers: (PeerMismatch | undefined)[] | undefined = trace && [];
+  if (peers) trace?.rules.push({ rule: rule.name, line: rule.line, mismatch: undefined, peers });
+  let undecided: Undecided | undefined;
+  for (const peer of rule.allow) {
+    const why = peerMismatch(peer, caller, path, namespaces);
+    peers?.push(why);
+    if (why === undefined) return { allow: true, caller, rule: rule.name };
+    if (isUndecided(why)) undecided ??= why;
+  }
+  // Which of the peers it might have been matters more to who asks than that the others are not.
+  const reason = caller.kind === 'pod' ? (undecided ?? 'not-allowed') : caller.reason;
+  return { allow: false, reason, rule: rule.name };
+}
+
+function fallback(policy: Policy, caller: Caller): Verdict {
+  if (policy.fallback === 'deny') return deny('no-rule');
+  return caller.kind === 'pod' ? { allow: true, caller, rule: undefined } : deny(caller.reason);
+}
+
+const deny = (reason: (Verdict & { allow: false })['reason'], detail?: string): Verdict & { allow: false } => ({
+  allow: false,
+  reason,
+  detail,
+});
+
+const queryOf = (uri: string): string => {
+  const mark = uri.indexOf('?');
+  return mark < 0 ? '' : uri.slice(mark + 1);
+};

@@ -84,7 +84,7 @@ export class ClientAddresses {
 
     const list = heard.client;
     for (let end = list.length; ;) {
-      const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1);
+      const comma = list.lastIndexOf(',', end - 1);
       const text = trimmed(list, comma + 1, end);
       const ip = canonicalIp(text);
       if (ip === undefined) {

@@ -8,7 +8,7 @@ import { makePod } from '../../index/make-pod.ts';
 import { AT, NOW, PODS, SLACK, smallCluster, WHOLE } from './support/cluster.ts';
 
 const index = smallCluster();
-const cidr = parseCidr('10.42.0.0/16') as Cidr;
+const cidr = parseCidr('127.42.0.0/16') as Cidr;
 const inPodNetwork: View = { partial: false, clusterCidrs: [cidr] };
 const partly: View = { partial: true, clusterCidrs: [] };
 
@@ -59,11 +59,11 @@ test('A5 a terminating pod is the caller until its deletion time and the slack h
 
 test('A4 the log names the candidates of an ambiguous address, ten at most', () => {
   const crowd = Array.from({ length: 25 }, (_, i) =>
-    makePod({ namespace: 'shop', name: `p-${100 + i}`, podIps: ['10.42.5.5'] }),
+    makePod({ namespace: 'shop', name: `p-${100 + i}`, podIps: ['127.42.5.5'] }),
   );
-  const found = callerOf('10.42.5.5', { index: smallCluster(...crowd), view: WHOLE, terminatingSlackMs: SLACK }, NOW);
+  const found = callerOf('127.42.5.5', { index: smallCluster(...crowd), view: WHOLE, terminatingSlackMs: SLACK }, NOW);
   assert.ok('allow' in found && found.reason === 'ambiguous');
-  assert.match(found.detail ?? '', /^10\.42\.5\.5: shop\/p-100, .*, shop\/p-109 and 15 more$/);
+  assert.match(found.detail ?? '', /^127\.42\.5\.5: shop\/p-100, .*, shop\/p-109 and 15 more$/);
   assert.equal(
     (callerOf(AT.twins, { index, view: WHOLE, terminatingSlackMs: SLACK }, NOW) as { detail?: string }).detail,
     `${AT.twins}: bank/twin-2, shop/twin-1`,

@@ -27,15 +27,15 @@ const TABLE: readonly (readonly [string, readonly (keyof typeof AT)[]])[] = [
   [AT.twins, ['twins']],
   ['FD00:42:0::2', ['caddy6']],
   // A network: never a pod, nor what may be one.
-  ['10.42.0.0/16', ['free']],
-  ['10.0.0.0/8', ['free']],
-  ['10.42.1.10/31', []],
-  ['10.42.1.8/31', []],
-  ['192.168.0.0/24', ['hostNetwork', 'node']],
-  ['203.0.113.0/24', ['office']],
+  ['127.42.0.0/16', ['free']],
+  ['127.0.0.0/8', ['hostNetwork', 'node', 'free', 'office']],
+  ['127.42.1.10/31', []],
+  ['127.42.1.8/31', []],
+  ['127.168.0.0/24', ['hostNetwork', 'node']],
+  ['127.113.0.0/24', ['office']],
   ['2001:db8::/32', ['office6']],
   ['fd00:42::/32', []],
-  ['0.0.0.0/1', ['free']],
+  ['0.0.0.0/1', ['hostNetwork', 'node', 'free', 'office']],
   // Pods of a service account, in every family; not the one that should be gone, nor one on its node's network.
   ['pod:ingress/caddy', ['caddy', 'caddy6']],
   ['pod:shop/web', ['web', 'web6', 'leaving', 'claimed']],
@@ -43,7 +43,7 @@ const TABLE: readonly (readonly [string, readonly (keyof typeof AT)[]])[] = [
   ['pod:system/caddy', []],
   ['pod:ingress/web', []],
   ['pod:shop/caddy', []],
-  ['pod:ingress/caddy,10.42.0.0/16,203.0.113.7', ['caddy', 'caddy6', 'free', 'office']],
+  ['pod:ingress/caddy,127.42.0.0/16,127.113.0.7', ['caddy', 'caddy6', 'free', 'office']],
 ];
 
 for (const [entries, expected] of TABLE) {
@@ -54,12 +54,12 @@ for (const [entries, expected] of TABLE) {
 
 test('E1 with part of the pods in view a network trusts only what is known to be a node', () => {
   const partly: View = { partial: true, clusterCidrs: [] };
-  assert.deepEqual(trustedOf('10.42.0.0/16,203.0.113.0/24,192.168.0.0/24', partly), ['hostNetwork', 'node']);
+  assert.deepEqual(trustedOf('127.42.0.0/16,127.113.0.0/24,127.168.0.0/24', partly), ['hostNetwork', 'node']);
 });
 
 test('E1 a network outside of CLUSTER_CIDR trusts what is in it, but a pod that says it has such an address', () => {
-  const view: View = { partial: false, clusterCidrs: [parseCidr('10.42.0.0/16') as Cidr] };
-  assert.deepEqual(trustedOf('203.0.113.0/24,192.168.0.0/24', view), ['hostNetwork', 'node', 'office']);
+  const view: View = { partial: false, clusterCidrs: [parseCidr('127.42.0.0/16') as Cidr] };
+  assert.deepEqual(trustedOf('127.113.0.0/24,127.168.0.0/24', view), ['hostNetwork', 'node', 'office']);
   // Nor is that pod believed to be one of its service account.
   assert.deepEqual(trustedOf('pod:shop/web', view), ['web', 'leaving']);
 });

@@ -7,29 +7,29 @@ import { makePod } from '../../../index/make-pod.ts';
 export const NOW = 1_800_000_000_000;
 export const SLACK = 30_000;
 
-/** One pod, or none, of every kind that an answer can be about. */
+/** One pod, or none, of every kind that an answer can be about. IPv4 on loopback, so that a socket can have these addresses too. */
 export const AT = {
-  caddy: '10.42.0.2',
+  caddy: '127.42.0.2',
   caddy6: 'fd00:42::2',
   /** Of the same service account, and should be gone by now. */
-  goneCaddy: '10.42.0.3',
-  web: '10.42.1.1',
+  goneCaddy: '127.42.0.3',
+  web: '127.42.1.1',
   web6: 'fd00:42::1:1',
-  vault: '10.42.1.2',
-  leaving: '10.42.1.13',
-  gone: '10.42.1.12',
-  twins: '10.42.1.9',
-  done: '10.42.1.10',
-  unreadable: '10.42.1.11',
+  vault: '127.42.1.2',
+  leaving: '127.42.1.13',
+  gone: '127.42.1.12',
+  twins: '127.42.1.9',
+  done: '127.42.1.10',
+  unreadable: '127.42.1.11',
   /** Of a host-network pod, and so of its node. */
-  hostNetwork: '192.168.0.10',
-  node: '192.168.0.11',
+  hostNetwork: '127.168.0.10',
+  node: '127.168.0.11',
   /** Nobody's yet, in the pod network. */
-  free: '10.42.9.9',
-  office: '203.0.113.7',
+  free: '127.42.9.9',
+  office: '127.113.0.7',
   office6: '2001:db8::7',
   /** A pod says that it has this one, far from the pod network. */
-  claimed: '203.0.113.99',
+  claimed: '127.113.0.99',
 } as const;
 
 export const WHOLE: View = { partial: false, clusterCidrs: [] };

@@ -31,6 +31,7 @@ export interface Policy {
   readonly byFirstSegment: ReadonlyMap<string, readonly Rule[]>;
 }
 
+/** Made ready for deciding. */
 export function createPolicy(rules: readonly Rule[] | undefined, fallback: Policy['fallback']): Policy {
   const all = rules ?? [];
   return {
@@ -45,6 +46,9 @@ export function createPolicy(rules: readonly Rule[] | undefined, fallback: Polic
     byFirstSegment: byFirstSegment(all),
   };
 }
+
+/** There is no rules file: FORWARD_AUTH_DEFAULT. */
+export const withoutRules = (fallback: Policy['fallback']): Policy => createPolicy(undefined, fallback);
 
 /** A hundred rules are mostly about other paths: most of the time of a decision would go into seeing that. */
 function byFirstSegment(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {

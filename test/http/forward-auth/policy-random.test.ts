@@ -15,7 +15,7 @@ import {
   uniqueArray,
 } from 'fast-check';
 import type { Arbitrary } from 'fast-check';
-import { createPolicy } from '../../../src/http/forward-auth/policy.ts';
+import { withoutRules } from '../../../src/http/forward-auth/policy.ts';
 import type { Trace } from '../../../src/http/forward-auth/policy.ts';
 import type { Caller, NamespaceLabels } from '../../../src/http/forward-auth/verdict.ts';
 import { makePod } from '../../index/make-pod.ts';
@@ -202,7 +202,7 @@ test('E6 random rules, constraints, requests and callers get the verdict of a na
   const seen = new Map<string, number>();
   check(
     property(maybe(rules), constraints, facts, caller, namespaces, (file, plain, facts, caller, namespaces) => {
-      const policy = file ? policyOf(file) : createPolicy(undefined, 'deny');
+      const policy = file ? policyOf(file) : withoutRules('deny');
       const verdict = ask({ policy, caller, facts, query: queryOf(plain), namespaces });
       const outcome = `${verdict.allow ? 'allow' : verdict.reason} ${verdict.rule ?? ''}`.trim();
       const trace: Trace = { rules: [] };

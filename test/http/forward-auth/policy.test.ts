@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createPolicy } from '../../../src/http/forward-auth/policy.ts';
+import { withoutRules } from '../../../src/http/forward-auth/policy.ts';
 import type { Trace } from '../../../src/http/forward-auth/policy.ts';
 import { allowing, ask, namespacesOf, outcome, outsider, podCaller, policyOf } from './policy-question.ts';
 
@@ -37,12 +37,12 @@ test('E6 a request that fits no rule gets the default of the file', () => {
 });
 
 test('E6 without a file constraints decide alone, and without both nobody passes unless identify says so', () => {
-  assert.equal(outcome({ policy: createPolicy(undefined, 'deny'), caller: web }), 'no-rule');
-  assert.equal(outcome({ policy: createPolicy(undefined, 'deny'), caller: nobody }), 'no-rule');
-  assert.equal(outcome({ policy: createPolicy(undefined, 'identify'), caller: web }), 'allow');
-  assert.equal(outcome({ policy: createPolicy(undefined, 'identify'), caller: nobody }), 'node');
+  assert.equal(outcome({ policy: withoutRules('deny'), caller: web }), 'no-rule');
+  assert.equal(outcome({ policy: withoutRules('deny'), caller: nobody }), 'no-rule');
+  assert.equal(outcome({ policy: withoutRules('identify'), caller: web }), 'allow');
+  assert.equal(outcome({ policy: withoutRules('identify'), caller: nobody }), 'node');
   for (const fallback of ['deny', 'identify'] as const) {
-    const policy = createPolicy(undefined, fallback);
+    const policy = withoutRules(fallback);
     assert.equal(outcome({ policy, caller: web, query: 'namespace=shop' }), 'allow');
     assert.equal(outcome({ policy, caller: web, query: 'namespace=bank' }), 'not-allowed');
     assert.equal(outcome({ policy, caller: nobody, query: 'namespace=shop' }), 'node');
@@ -61,7 +61,7 @@ test('E6 constraints and rules must both let in', () => {
 });
 
 test("E6 a query that is the held-back request's own is the caller's, and denies", () => {
-  const policy = createPolicy(undefined, 'deny');
+  const policy = withoutRules('deny');
   const at = (uri: string | undefined, query: string): string =>
     outcome({ policy, caller: web, facts: { uri }, query });
   assert.equal(at('/x?namespace=shop', 'namespace=shop'), 'caller-query');
@@ -197,5 +197,5 @@ test('E6 the trace says which rules were looked at, and why they are not it', ()
 test('the policy knows whether it needs the labels of namespaces', () => {
   assert.equal(allowing([{ namespaceSelector: {} }]).needsNamespaces, true);
   assert.equal(allowing([{ podSelector: {} }], { namespace: 'x' }).needsNamespaces, false);
-  assert.equal(createPolicy(undefined, 'identify').needsNamespaces, false);
+  assert.equal(withoutRules('identify').needsNamespaces, false);
 });

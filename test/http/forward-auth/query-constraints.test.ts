@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assert as check, constantFrom, array, property, string } from 'fast-check';
-import { createPolicy } from '../../../src/http/forward-auth/policy.ts';
+import { withoutRules } from '../../../src/http/forward-auth/policy.ts';
 import { parseConstraints, QueryConstraints } from '../../../src/http/forward-auth/query-constraints.ts';
 import { ask, namespacesOf, outcome, podCaller } from './policy-question.ts';
 
-const policy = createPolicy(undefined, 'deny');
+const policy = withoutRules('deny');
 const namespaces = namespacesOf({ shop: { team: 'a' }, bank: {} });
 const caller = podCaller({
   namespace: 'shop',
@@ -105,7 +105,7 @@ test('a query that is not wholly understood denies, and says why', () => {
     '\u0000=x': /^"\\u0000" is no constraint/,
   }; // prettier-ignore
   for (const [query, expected] of Object.entries(wrong)) {
-    const verdict = ask({ policy: createPolicy(undefined, 'identify'), caller, query, namespaces });
+    const verdict = ask({ policy: withoutRules('identify'), caller, query, namespaces });
     assert.ok(!verdict.allow && verdict.reason === 'invalid-query', query);
     assert.match(verdict.detail ?? '', expected, query);
   }

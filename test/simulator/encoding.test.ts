@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Cluster } from '../../src/simulator/cluster.ts';
-import { frame } from '../../src/simulator/encoding/framing.ts';
+import { envelope, frame } from '../../src/simulator/encoding/framing.ts';
 import { encodeJson } from '../../src/simulator/encoding/json.ts';
 import { MESSAGES } from '../../src/simulator/encoding/messages.ts';
 import { encodeMessage } from '../../src/simulator/encoding/protobuf.ts';
@@ -19,6 +19,19 @@ test('pods of a real API server are encoded byte for byte as it does itself', ()
   assert.ok(recorded.length >= 5);
   for (const { json, protobuf } of recorded)
     assert.equal(Buffer.from(encodeMessage('Pod', json)).toString('base64'), protobuf, json.metadata.name);
+});
+
+test('lists of namespaces of a real API server, whole and cut down, are encoded byte for byte as it does itself', () => {
+  const golden = (name: string, suffix: string): Buffer =>
+    readFileSync(join(import.meta.dirname, '../kubernetes/golden', `${name}.golden.${suffix}`));
+  for (const [name, kind] of [
+    ['namespaces-whole', 'NamespaceList'],
+    ['namespaces', 'PartialObjectMetadataList'],
+  ] as const) {
+    const message = encodeMessage(kind, JSON.parse(golden(name, 'json').toString()) as object);
+    const { head, tail } = envelope(kind, message.length);
+    assert.equal(Buffer.concat([head, message, tail]).toString('latin1'), golden(name, 'pb').toString('latin1'));
+  }
 });
 
 test('what is shared is encoded as if it were not', () => {

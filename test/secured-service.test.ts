@@ -95,6 +95,8 @@ test('lookup sends the token, and verifies the certificate; healthcheck asks its
     assert.deepEqual([none.code, none.stdout], [2, '']);
     assert.match(none.stderr, /wants a token: set --token-file or PODWHOIS_TOKEN_FILE/);
   }
+  const system = { PODWHOIS_URL: service.url, SSL_CERT_FILE: ca, PODWHOIS_TOKEN_FILE: mounted.path('tokens') };
+  assert.equal((await lookup(system, IP)).code, 0, 'a CA that is installed in the system');
   writeFileSync(join(dir, 'other'), 'another-token-than-that');
   const wrong = await lookup({ ...asking, PODWHOIS_TOKEN_FILE: join(dir, 'other') }, IP);
   assert.match(wrong.stderr, /does not accept the token/);

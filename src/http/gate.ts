@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ServerOptions } from './context.ts';
 import type { HttpAddition } from './plug.ts';
 
-/** Whoever asks these learns of nobody but himself, or nothing of pods at all. */
+/** They tell of the caller himself and of podwhois, and of no other pod. */
 const OPEN = new Set(['/whoami', '/health', '/healthz', '/livez', '/ready', '/readyz']);
 
 /**

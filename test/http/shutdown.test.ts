@@ -140,11 +140,13 @@ test('a rolling restart at 1,000 requests/s loses none', async (t) => {
 });
 
 test('C4 it listens before the first sync; on all addresses unless told where', async (t) => {
-  const service = await startService(t, { settings: { host: undefined } });
+  const service = await startService(t, { settings: { host: undefined, preflightPort: 0 } });
   service.source.synced = false;
-  assert.equal((await ask(service.port, '/health')).status, 200, 'by IPv4');
   assert.match(service.url, /^http:\/\/\[::\]:/);
-  assert.equal((await fetch(`http://[::1]:${service.port}/health`)).status, 200, 'by IPv6');
+  for (const port of [service.port, service.preflightPort]) {
+    assert.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200, 'by IPv4');
+    assert.equal((await fetch(`http://[::1]:${port}/health`)).status, 200, 'by IPv6');
+  }
 });
 
 test('without IPv6 it listens on all of IPv4, and any other failure to bind is told', async (t) => {

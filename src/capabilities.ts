@@ -7,6 +7,8 @@
  * Deleting a capability's folder, its two lines here, its tests and its chart file leaves everything else green.
  * commands/serve.ts loads what is on, service.ts plugs it in.
  */
+import type { Readable } from 'node:stream';
+import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import type { HttpPlug } from './http/plug.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
@@ -35,8 +37,20 @@ export interface Definition<S extends Schema> {
   isOn(settings: Values<S>): boolean;
   /** Sentences for the log at start; asked whether it is on or not. */
   warnings?(settings: Values<S> & Settings): readonly string[];
+  /** Adds its commands to the command line, on or not. What they do is loaded when they run. */
+  addCommands?(program: CommandUnknownOpts, edge: Edge, exit: (code: number) => void): void;
   /** Imports the one file that plugs it in; only called when it is on. */
   readonly load: () => Promise<Pluggable<Values<S>>>;
+}
+
+/** What the process is to a command, so that a test can be one. */
+export interface Edge {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable;
+  /** Standard output; nothing is thrown when its reader has gone. */
+  readonly write: (text: string) => void;
+  /** Standard error. */
+  readonly complain: (text: string) => void;
 }
 
 export interface Pluggable<Own> {

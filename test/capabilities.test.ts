@@ -127,6 +127,22 @@ test('serve --help has a heading for each capability, behind the settings of the
   );
 });
 
+test("a capability's commands stand beside the core's, and run while it is off", async () => {
+  let written = '';
+  const edge = { environment: {}, stdin: process.stdin, write: (text: string) => (written += text), complain() {} };
+  const codes: number[] = [];
+  const { definition, loads } = doorbell();
+  const addCommands: Capability['addCommands'] = (program, { write }, exit) =>
+    void program.command('ring').action(() => {
+      write('ring');
+      exit(3);
+    });
+  const program = createProgram(edge, (code) => codes.push(code), [{ ...definition, addCommands }]);
+  await program.parseAsync(['ring'], { from: 'user' });
+  assert.deepEqual([written, codes, loads()], ['ring', [3], 0]);
+  assert.match(program.helpInformation(), /openapi[^]*\n {2}ring/);
+});
+
 interface Started {
   readonly service: Service;
   readonly get: (path: string) => Promise<{ readonly status: number; readonly body: string }>;

@@ -1,7 +1,7 @@
-import type { Readable } from 'node:stream';
 import { Argument, Command, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CAPABILITIES } from '../capabilities.ts';
+import type { Edge } from '../capabilities.ts';
 import { readServeSettings, serveSchema } from '../serve-settings.ts';
 import { CORE } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
@@ -9,16 +9,6 @@ import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
 import { addSettings, givenFor } from './options.ts';
 import { DEMO, HEALTHCHECK, LOOKUP } from './settings.ts';
-
-/** What the process is to a command, so that a test can be one. */
-export interface Edge {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly stdin: Readable;
-  /** Standard output; nothing is thrown when its reader has gone. */
-  readonly write: (text: string) => void;
-  /** Standard error. */
-  readonly complain: (text: string) => void;
-}
 
 const EXIT_CODES = `
 Exit codes:
@@ -106,6 +96,7 @@ export function createProgram(
       edge.write(await (await import('./openapi.ts')).openapi());
       exit(0);
     });
+  for (const capability of capabilities) capability.addCommands?.(program, edge, exit);
   return program;
 }
 

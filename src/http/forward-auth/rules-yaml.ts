@@ -13,7 +13,7 @@ export interface FileProblem {
 }
 
 /** As long as a ConfigMap can be. Whatever it holds is read or refused in a few seconds at most. */
-const MAX_BYTES = 2 ** 20;
+export const MAX_BYTES = 2 ** 20;
 
 /** Whoever has more mends these first. */
 const MAX_PROBLEMS = 100;

@@ -1,6 +1,7 @@
 import type { Cidr } from '../../index/ip-address.ts';
 import { boolean, duration, matching, oneOf } from '../../settings/parsers.ts';
 import type { Setting, Values } from '../../settings/schema.ts';
+import { addCommands } from './commands.ts';
 import { DEFAULT_IDENTITY_HEADERS, clientHeader, identityHeaders, trustedProxies } from './setting-parsers.ts';
 import type { IdentityHeaders } from './setting-parsers.ts';
 import { PRESET_NAMES, presetOf } from './presets.ts';
@@ -276,4 +277,11 @@ function warnings(values: ForwardAuthSettings): readonly string[] {
 }
 
 /** What `src/capabilities.ts` lists. */
-export const forwardAuth = { name: 'forward-auth', settings: FORWARD_AUTH, checks, isOn, warnings } as const;
+export const forwardAuth = {
+  name: 'forward-auth',
+  settings: FORWARD_AUTH,
+  checks,
+  isOn,
+  warnings,
+  addCommands,
+} as const;

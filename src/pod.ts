@@ -67,6 +67,11 @@ export interface Pod {
   readonly createdAt: number;
   /** `status.startTime`, milliseconds since 1970. */
   readonly startedAt: number | undefined;
+  /**
+   * True: uid, namespace, name, addresses, resource version and the ids of the containers are of printable ASCII without quotes and
+   * backslashes, so that nothing in them is to be escaped. Looked at once, when it is read, and not with every answer.
+   */
+  readonly isPlain?: boolean;
 }
 
 /** An object the decoder could not read (rule B6): what could be salvaged from it. */

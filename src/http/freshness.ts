@@ -7,6 +7,8 @@ export class Freshness {
   readonly #hardLimit: number;
   #version = '0';
   #versionSeen = '0';
+  #ageMs = 0;
+  #age = '0.000';
 
   constructor(source: Source, hardLimitMs: number) {
     this.#source = source;
@@ -26,8 +28,13 @@ export class Freshness {
 
   /** Seconds with three decimals; `Infinity` until synced, which every common parser of floats takes for older than any limit. */
   get age(): string {
-    const ms = this.ageMs();
-    return Number.isFinite(ms) ? (ms / 1000).toFixed(3) : 'Infinity';
+    const ms = Math.round(this.ageMs());
+    // A busy server answers many times in one millisecond.
+    if (ms !== this.#ageMs) {
+      this.#ageMs = ms;
+      this.#age = Number.isFinite(ms) ? (ms / 1000).toFixed(3) : 'Infinity';
+    }
+    return this.#age;
   }
 
   /** `0` until synced: older than every resource version. */

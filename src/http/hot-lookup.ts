@@ -22,12 +22,12 @@ export function hotLookup(
     if (req.method !== 'GET' || !url.startsWith(PREFIX) || req.httpVersionMajor !== 1) return false;
     const address = url.slice(PREFIX.length);
     if (!PLAIN_ADDRESS.test(address) || req.headers.host === undefined) return false;
-    const { status, code, body, length } = lookup.count(lookup.byAddress(address));
-    const headers = ['content-type', JSON_TYPE, ...freshness.headers(), 'content-length', String(length)];
+    const { status, code, body } = lookup.count(lookup.byAddress(address));
+    const headers = ['content-type', JSON_TYPE, ...freshness.headers(), 'content-length', String(body.length)];
     const seconds = code && retryAfter(code);
     if (seconds !== undefined) headers.splice(2, 0, 'retry-after', String(seconds));
     res.writeHead(status, headers);
-    res.end(body);
+    res.end(body, 'latin1');
     return true;
   };
 }

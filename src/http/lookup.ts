@@ -6,19 +6,19 @@ import type { ErrorCode, MissReason } from '../errors.ts';
 import type { Counters, LookupOutcome } from '../metrics.ts';
 import type { Pod } from '../pod.ts';
 import { AnswerCache } from './answer-cache.ts';
+import { asciiJson } from './ascii-json.ts';
 import type { Pods } from './context.ts';
 import type { Freshness } from './freshness.ts';
 import type { PodJson } from './pod-json.ts';
 
-/** What is answered to a question for one pod; the body is JSON. */
+/** What is answered to a question for one pod. */
 export interface Decision {
   readonly outcome: LookupOutcome;
   readonly status: number;
   readonly code?: ErrorCode;
   readonly reason?: MissReason;
+  /** JSON, all ASCII. */
   readonly body: string;
-  /** The body's length in bytes. */
-  readonly length: number;
   /** Another pod, or one pod less, may change it (rule C5). */
   readonly mayChange: boolean;
 }
@@ -99,9 +99,7 @@ export class Lookup {
     const known = this.#cache.get(ip, pod);
     if (known) return known;
     const decision = this.#found(pod);
-    const { body, length } = decision;
-    // Text beyond ASCII takes two bytes a character in memory.
-    this.#cache.set(ip, pod, decision, length === body.length ? length : 2 * body.length);
+    this.#cache.set(ip, pod, decision, decision.body.length);
     return decision;
   }
 
@@ -116,11 +114,11 @@ export class Lookup {
 }
 
 function decide(outcome: LookupOutcome, status: number, body: string): Decision {
-  return { outcome, status, body, length: Buffer.byteLength(body), mayChange: false };
+  return { outcome, status, body, mayChange: false };
 }
 
 function refuse(outcome: LookupOutcome, code: ErrorCode, message: string): Decision {
-  return { ...decide(outcome, ERRORS[code].status, JSON.stringify(errorBody(code, message))), code };
+  return { ...decide(outcome, ERRORS[code].status, asciiJson(errorBody(code, message))), code };
 }
 
 export const INVALID_IP = refuse(
@@ -137,7 +135,7 @@ const REFUSALS = {
 const UNREADABLE = refuse('unreadable', 'unreadable', ERRORS.unreadable.meaning);
 
 function miss(reason: MissReason): Decision {
-  const body = JSON.stringify(errorBody('pod_not_found', `no pod answers: ${MISS_REASONS[reason]}`, { reason }));
+  const body = asciiJson(errorBody('pod_not_found', `no pod answers: ${MISS_REASONS[reason]}`, { reason }));
   // CLUSTER_CIDR stays as it is.
   const mayChange = reason !== 'outside-cluster-cidr';
   return { ...decide(reason, ERRORS.pod_not_found.status, body), code: 'pod_not_found', reason, mayChange };
@@ -157,6 +155,6 @@ const MAX_CANDIDATES = 100;
 
 function ambiguous(pods: readonly Pod[]): Decision {
   const candidates = pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
-  const body = JSON.stringify(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
+  const body = asciiJson(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
   return { ...decide('ambiguous', ERRORS.ambiguous.status, body), code: 'ambiguous', mayChange: true };
 }

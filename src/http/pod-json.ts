@@ -1,39 +1,42 @@
 import type { Container, Pod } from '../pod.ts';
-import { Generations } from './generations.ts';
+import { asciiJson } from './ascii-json.ts';
 import { timeJson } from './time-json.ts';
+import { WeakCache } from './weak-cache.ts';
 
-/** Bytes of text for each generation of what pods share, overheads counted: 2 × 3 MiB by template, 2 × 256 KiB by node. */
-const TEMPLATES = 3 * 1024 * 1024;
-const HOSTS = 256 * 1024;
-/** What an entry, and each container in it, takes beside its text. */
+/** Bytes, overheads counted, of what pods share: by template, of which a cluster of 150,000 pods has thousands, and by node. */
+const TEMPLATES = 8 * 1024 * 1024;
+const HOSTS = 1024 * 1024;
+/** What an entry, and each container in it, takes beside its text; and what a node's entry takes. */
 const ENTRY = 250;
+const HOST_ENTRY = 120;
 
 /**
- * A pod as JSON: the fields of rule F and no others, what is not there as null. Written by hand, because this is most of what a
+ * A pod as JSON, all ASCII: the fields of rule F and no others, what is not there as null. Written by hand, because this is most of what a
  * lookup costs beside HTTP itself: every piece that is joined costs, and more so every object that is not in the processor's
  * cache. So what the pods of one template have in common, and those of one node, is written once and kept.
  */
 export class PodJson {
-  readonly #templates = new Generations<object, Template>(TEMPLATES);
-  readonly #hosts = new Generations<object, Host>(HOSTS);
+  readonly #templates = new WeakCache<object, Template>(TEMPLATES);
+  readonly #hosts = new WeakCache<object, Host>(HOSTS);
   readonly #end: string;
 
   /** `partial` (rule A10): a conflict with a pod outside the view cannot be seen, and every pod says so. */
   constructor(partial: boolean) {
-    this.#end = partial ? ',"view":"partial"}' : '}';
+    this.#end = partial ? '","view":"partial"}' : '"}';
   }
 
   of(pod: Pod): string {
     const template = this.#template(pod);
+    const inner = pod.isPlain === true ? asItIs : escaped;
     return (
-      `{"name":${quote(pod.name)},"namespace":${quote(pod.namespace)},"uid":${quote(pod.uid)}` +
+      `{"name":"${inner(pod.name)}","namespace":"${inner(pod.namespace)}","uid":"${inner(pod.uid)}` +
       template.json +
-      `,"pod_ip":${orNull(pod.podIps[0])},"pod_ips":${list(pod.podIps)}` +
+      addresses(pod.podIps, inner) +
       this.#host(pod) +
       state(pod) +
-      containers(pod.containers, template) +
+      containers(pod.containers, template, inner) +
       `,"created_at":${timeJson(pod.createdAt)},"started_at":${timeJson(pod.startedAt)}` +
-      `,"resource_version":${quote(pod.resourceVersion)}${this.#end}`
+      `,"resource_version":"${inner(pod.resourceVersion)}${this.#end}`
     );
   }
 
@@ -52,7 +55,7 @@ export class PodJson {
       return known;
     }
     const json = flat(
-      `,"labels":${JSON.stringify(labels)},"annotations":${JSON.stringify(annotations)}` +
+      `","labels":${asciiJson(labels)},"annotations":${asciiJson(annotations)}` +
         `,"owner":${owner ? `{"kind":${quote(owner.kind)},"name":${quote(owner.name)},"uid":${quote(owner.uid)}}` : 'null'}` +
         `,"workload":${workload ? `{"kind":${quote(workload.kind)},"name":${quote(workload.name)},"source":${quote(workload.source)}}` : 'null'}` +
         `,"service_account":${orNull(serviceAccount)},"qos_class":${orNull(qosClass)}`,
@@ -72,7 +75,7 @@ export class PodJson {
     const known = this.#hosts.get(hostIps);
     if (known?.nodeName === nodeName) return known.json;
     const json = flat(`,"host_ip":${orNull(hostIps[0])},"host_ips":${list(hostIps)},"node_name":${orNull(nodeName)}`);
-    return this.#hosts.set(hostIps, { nodeName, json }, json.length + ENTRY).json;
+    return this.#hosts.set(hostIps, { nodeName, json }, json.length + HOST_ENTRY).json;
   }
 }
 
@@ -92,17 +95,26 @@ interface Host extends Pick<Pod, 'nodeName'> {
 // No quote, no backslash, no control character, nothing beyond ASCII: what stands in almost every field.
 const PLAIN = /^[ !#-[\]-~]*$/;
 
-const quote = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+/** What stands between the quotes. */
+type Inner = (text: string) => string;
+const asItIs: Inner = (text) => text;
+const escaped: Inner = (text) => (PLAIN.test(text) ? text : asciiJson(text).slice(1, -1));
+
+const quote = (text: string): string => `"${escaped(text)}"`;
 
 const orNull = (text: string | undefined): string => (text === undefined || text === '' ? 'null' : quote(text));
 
 /** V8 keeps a joined string as the tree it was joined of, and walks it again in every string that holds it. */
-const flat = (text: string): string => Buffer.from(text).toString();
+const flat = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
 
-function list(texts: readonly string[]): string {
-  let json = '[';
-  for (let i = 0; i < texts.length; i++) json += (i === 0 ? '' : ',') + quote(texts[i] ?? '');
-  return `${json}]`;
+const list = (texts: readonly string[]): string => `[${texts.map(quote).join(',')}]`;
+
+function addresses(ips: readonly string[], inner: Inner): string {
+  if (ips.length === 0) return ',"pod_ip":null,"pod_ips":[]';
+  const first = inner(ips[0] as string);
+  let json = `,"pod_ip":"${first}","pod_ips":["${first}`;
+  for (let i = 1; i < ips.length; i++) json += `","${inner(ips[i] as string)}`;
+  return `${json}"]`;
 }
 
 /** By phase, then ready, terminating and host network as bits: five pieces in one. */
@@ -111,7 +123,7 @@ const STATES = new Map(
     phase,
     Array.from({ length: 8 }, (_, bits) =>
       flat(
-        `,"phase":"${phase}","ready":${(bits & 1) !== 0},"terminating":${(bits & 2) !== 0},"host_network":${(bits & 4) !== 0}`,
+        `,"phase":"${phase}","ready":${(bits & 1) !== 0},"terminating":${(bits & 2) !== 0},"host_network":${(bits & 4) !== 0},"containers":[`,
       ),
     ),
   ]),
@@ -125,18 +137,19 @@ function state({ phase, ready, deletionTimestamp, hostNetwork }: Pod): string {
 const shapeJson = (kind: string, name: string, image: string): string =>
   flat(`{"kind":"${kind}","name":${quote(name)},"image":${quote(image)},"id":`);
 
-function containers(all: readonly Container[], { shapes }: Template): string {
-  let json = ',"containers":[';
+/** What follows the digits of an id, for few restarts, as nearly all containers have: by twice their number, and one when ready. */
+const ENDS = Array.from({ length: 20 }, (_, i) => `","ready":${i % 2 === 1},"restarts":${i >> 1}}`);
+
+function containers(all: readonly Container[], { shapes }: Template, inner: Inner): string {
+  let json = '';
   for (let i = 0; i < all.length; i++) {
     const { kind, name, image, id, ready, restarts } = all[i] as Container;
     const shape = shapes[i];
     const same = shape !== undefined && shape.kind === kind && shape.name === name && shape.image === image;
-    json +=
-      (i === 0 ? '' : ',') +
-      (same ? shape.json : shapeJson(kind, name, image)) +
-      orNull(id) +
-      (ready ? ',"ready":true,"restarts":' : ',"ready":false,"restarts":') +
-      `${restarts}}`;
+    if (i > 0) json += ',';
+    json += same ? shape.json : shapeJson(kind, name, image);
+    const end = ENDS[2 * restarts + (ready ? 1 : 0)] ?? `","ready":${ready},"restarts":${restarts}}`;
+    json += id === '' ? `null${end.slice(1)}` : `"${inner(id)}${end}`;
   }
   return `${json}]`;
 }

@@ -37,6 +37,7 @@ class PodRecord implements Pod {
   readonly deletionSecond: number | undefined;
   readonly shapes: PackedContainers['shapes'];
   readonly states: PackedContainers['states'];
+  readonly isPlain: boolean;
 
   constructor(facts: PodFacts, share: PodRecords) {
     const containers = share.containers(facts);
@@ -61,6 +62,8 @@ class PodRecord implements Pod {
     this.deletionSecond = facts.deletionTimestamp;
     this.shapes = containers.shapes;
     this.states = containers.states;
+    // Addresses are canonical, versions are digits, and so are what containers' ids end in.
+    this.isPlain = isPlain(this.uid) && isPlain(this.namespace) && isPlain(this.name) && this.shapes.every(isPlainId);
   }
 
   get createdAt(): number {
@@ -79,6 +82,9 @@ class PodRecord implements Pod {
     return unpackContainers(this);
   }
 }
+
+const isPlain = (text: string): boolean => /^[ !#-[\]-~]*$/.test(text);
+const isPlainId = ({ idPrefix }: PackedContainers['shapes'][number]): boolean => isPlain(idPrefix);
 
 const NO_ADDRESSES: readonly string[] = Object.freeze([]);
 

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { request } from 'undici';
 import { startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
+import type { Blast } from './children/blast.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
 import { median, ratios, spread } from './statistics.ts';
@@ -15,13 +16,6 @@ import type { Row } from './table.ts';
 interface Page {
   readonly pods: readonly { readonly pod_ips: readonly string[] }[];
   readonly continue?: string;
-}
-
-interface Blast {
-  readonly perSecond: number;
-  readonly total: number;
-  readonly failed: number;
-  readonly p99: number;
 }
 
 /** Every address that has an answer, with its answer: what the floors must send is what we send. */
@@ -41,12 +35,6 @@ async function answersOf(url: string, most: number): Promise<[string, string][]>
     kept.push([ip, body]);
   }
   return kept;
-}
-
-/** Paths drawn uniformly over all addresses, the same for everybody. */
-function samplePaths(answers: readonly [string, string][], count: number): string[] {
-  const step = Math.max(1, Math.floor(answers.length / count));
-  return answers.filter((_, i) => i % step === 0).map(([ip]) => `/pod?ip=${ip}`);
 }
 
 /** Keeps the addresses that answer 200: an address of the host's network has no pod to send. */
@@ -71,7 +59,7 @@ async function onlyFound(url: string, answers: readonly [string, string][]): Pro
 async function blast(
   load: Child,
   server: Child,
-  target: { url: string; paths: string[]; seconds: number },
+  target: { url: string; seconds: number },
 ): Promise<{ cpuUs: number; perSecond: number }> {
   const before = await server.ask<Usage>('usage');
   const result = await load.ask<Blast>('blast', target);
@@ -86,6 +74,7 @@ export async function answering({ pods, rounds, seconds }: Scale): Promise<reado
   const ours = startChild('ours', { core: 0 });
   const bare = startChild('bare-http', { core: 0 });
   const load = startChild('load', { core: 1 });
+  const walker = startChild('load', { core: 1 });
   const rows: Row[] = [];
   try {
     progress(`reading ${pods} pods`);
@@ -97,15 +86,18 @@ export async function answering({ pods, rounds, seconds }: Scale): Promise<reado
     for (let at = 0; at < answers.length; at += 10_000) await bare.ask('load', answers.slice(at, at + 10_000));
     const bareUrl = await bare.ask<string>('listen');
     const go = await startGo(answers);
-    const paths = samplePaths(answers, 5000);
+    await load.ask(
+      'paths',
+      answers.map(([ip]) => `/pod?ip=${ip}`),
+    );
     const mine: { cpuUs: number; perSecond: number }[] = [];
     const floor: typeof mine = [];
     const peer: number[] = [];
     for (let round = -1; round < rounds; round++) {
       progress(`/pod?ip=, round ${round + 1} of ${rounds}`); // the first warms up
-      const theirs = await blast(load, bare, { url: bareUrl, paths, seconds });
-      const own = await blast(load, ours, { url, paths, seconds });
-      const goResult = go && (await load.ask<Blast>('blast', { url: go.url, paths, seconds }));
+      const theirs = await blast(load, bare, { url: bareUrl, seconds });
+      const own = await blast(load, ours, { url, seconds });
+      const goResult = go && (await load.ask<Blast>('blast', { url: go.url, seconds }));
       if (round < 0) continue;
       floor.push(theirs);
       mine.push(own);
@@ -158,21 +150,21 @@ export async function answering({ pods, rounds, seconds }: Scale): Promise<reado
       });
     }
     rows.push(await batch(ours, url, answers, rounds));
-    rows.push(await walking(load, url, paths, seconds));
+    rows.push(await walking({ load, walker, url, seconds }));
     return rows;
   } finally {
-    await Promise.all([simulator, ours, bare, load].map((child) => child.stop()));
+    await Promise.all([simulator, ours, bare, load, walker].map((child) => child.stop()));
   }
 }
 
-/** CPU of a batch of 1,000 addresses, the HTTP around it included. */
+/** CPU of a batch of 1,000 addresses drawn at random, the HTTP around it included. */
 async function batch(ours: Child, url: string, answers: readonly [string, string][], rounds: number): Promise<Row> {
-  const body = JSON.stringify({ ips: answers.slice(0, 1000).map(([ip]) => ip) });
   const ask = async (): Promise<void> => {
+    const ips = Array.from({ length: 1000 }, () => answers[Math.floor(Math.random() * answers.length)]?.[0]);
     const response = await request(`${url}/pods/lookup`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body,
+      body: JSON.stringify({ ips }),
     });
     await response.body.dump({ limit: 10 ** 9 });
   };
@@ -195,21 +187,21 @@ async function batch(ours: Child, url: string, answers: readonly [string, string
 }
 
 /** Lookups while somebody walks all pods in pages, without a pause. */
-async function walking(load: Child, url: string, paths: string[], seconds: number): Promise<Row> {
+async function walking(of: { load: Child; walker: Child; url: string; seconds: number }): Promise<Row> {
+  const { load, walker, url, seconds } = of;
   progress('walking /pods beside lookups');
-  const probe = async (during: () => Promise<void>): Promise<number> => {
-    await load.ask('probe', { url, paths, everyMs: 2 });
+  const probe = async (during: () => Promise<unknown>): Promise<number> => {
+    await load.ask('probe', { url, everyMs: 2 });
     await during();
     return (await load.ask<{ p99: number }>('probed')).p99;
   };
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await probe(() => walker.ask('walk', { url, seconds: 1 })); // warms up
   const idle = await probe(pause);
-  const busy = await probe(async () => {
-    const until = performance.now() + seconds * 1000;
-    while (performance.now() < until) await answersOf(url, Number.POSITIVE_INFINITY);
-  });
+  let pages = 0;
+  const busy = await probe(async () => (pages = await walker.ask<number>('walk', { url, seconds })));
   return {
-    what: 'a lookup while /pods is walked: p99',
+    what: `a lookup while /pods is walked, ${Math.round(pages / seconds)} pages/s: p99`,
     ours: `${busy.toFixed(2)} ms`,
     floor: `${idle.toFixed(2)} ms`,
     result: `× ${(busy / idle).toFixed(2)}`,

@@ -21,7 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   real,
 };
 
-const USAGE = `usage: npm run bench -- [--only ${Object.keys(BENCHES).join('|')}] [--smoke] [--pods N] [--rounds N]`;
+const USAGE = `usage: npm run bench -- [--only ${Object.keys(BENCHES).join('|')}] [--smoke] [--pods N] [--rounds N] [--seconds N]`;
 
 const { values } = parseArgs({
   options: {
@@ -29,13 +29,14 @@ const { values } = parseArgs({
     smoke: { type: 'boolean', default: false },
     pods: { type: 'string' },
     rounds: { type: 'string' },
+    seconds: { type: 'string' },
   },
 });
 const smoke = values.smoke;
 const scale: Scale = {
   pods: Number(values.pods ?? (smoke ? 2000 : 150_000)),
   rounds: Number(values.rounds ?? (smoke ? 1 : 5)),
-  seconds: smoke ? 1 : 8,
+  seconds: Number(values.seconds ?? (smoke ? 1 : 8)),
   realPods: values.pods ? Number(values.pods) : smoke ? 500 : 40_000,
   smoke,
 };

@@ -35,7 +35,7 @@ async function once(name: string, contestant: Contestant, { load, simulator, pod
   try {
     simulator.process.kill('SIGSTOP');
     const url = await contestant.listen(child);
-    await load.ask('probe', { url, paths: [MISS], everyMs: 2 });
+    await load.ask('probe', { url, everyMs: 2 });
     const before = await child.ask<Usage>('usage');
     const synced = contestant.sync(child);
     simulator.process.kill('SIGCONT');
@@ -53,6 +53,7 @@ async function once(name: string, contestant: Contestant, { load, simulator, pod
 export async function firstSync({ pods, rounds }: Scale): Promise<readonly Row[]> {
   const rows: Row[] = [];
   const load = startChild('load', { core: 1 });
+  await load.ask('paths', [MISS]);
   for (const format of ['protobuf', 'json'] as const) {
     const simulator = startChild('simulator', { core: 1 });
     const url = await simulator.ask<string>('start', { pods, ...(format === 'json' && { format }) });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { AnswerCache } from '../../src/http/answer-cache.ts';
-import { Generations } from '../../src/http/generations.ts';
 import { PodJson } from '../../src/http/pod-json.ts';
+import { WeakCache } from '../../src/http/weak-cache.ts';
 import type { Pod } from '../../src/pod.ts';
 import { makePod, strings } from './support/pods.ts';
 
@@ -134,6 +134,30 @@ test('whatever stands in a pod comes out as it went in: hostile text is only tex
   );
 });
 
+test('an answer is all ASCII, whatever stands in the pod', () => {
+  const odd = 'é\u007f\u2028🦭';
+  const pod = makePod(odd, { labels: strings({ [odd]: odd }), annotations: strings({ [odd]: odd }), nodeName: odd });
+  const json = new PodJson(false).of(pod);
+  assert.match(json, /^[ -~]*$/);
+  assert.equal((JSON.parse(json) as { name: string }).name, odd);
+});
+
+test('what is known to be plain is written as what is not known to be', () => {
+  const containers = [0, 3, 10, 2 ** 31 - 1].flatMap((restarts) =>
+    [true, false].map((ready) => ({
+      kind: 'container' as const,
+      name: 'c',
+      image: 'i',
+      id: `x://${restarts}`,
+      ready,
+      restarts,
+    })),
+  );
+  const pod = makePod('web-1', { podIps: ['10.0.0.1', 'fd00::1', '10.0.0.2'], containers });
+  assert.equal(new PodJson(false).of({ ...pod, isPlain: true }), new PodJson(false).of(pod));
+  assert.deepEqual((parse(pod) as { containers: unknown }).containers, containers);
+});
+
 test('a pod is not told with what another of the same labels has', () => {
   const json = new PodJson(false);
   const a = makePod('a', { annotations: strings({ of: 'a' }) });
@@ -156,16 +180,15 @@ test('a pod is not told with what another of the same labels has', () => {
   }
 });
 
-test('generations forget what was made long ago', () => {
-  const kept = new Generations<object, number>(100);
-  const keys = Array.from({ length: 40 }, () => ({}));
-  keys.forEach((key, i) => kept.set(key, i, 10));
-  const found = keys.map((key) => kept.get(key));
-  assert.deepEqual(found.slice(0, 20), Array.from({ length: 20 }));
-  assert.deepEqual(
-    found.slice(20),
-    Array.from({ length: 20 }, (_, i) => i + 20),
-  );
+test('what pods share is kept while it fits, and from the beginning when it no longer does', () => {
+  const kept = new WeakCache<object, number>(100);
+  const keys = Array.from({ length: 25 }, () => ({}));
+  const found = (): (number | undefined)[] => keys.map((key) => kept.get(key));
+  keys.slice(0, 10).forEach((key, i) => kept.set(key, i, 10));
+  assert.deepEqual(found().slice(0, 11), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, undefined]);
+  keys.slice(10).forEach((key, i) => kept.set(key, i + 10, 10));
+  assert.deepEqual(found().slice(0, 20), Array.from({ length: 20 }));
+  assert.deepEqual(found().slice(20), [20, 21, 22, 23, 24]);
 });
 
 test('ready answers count only for the record they were made of, and are kept from the second time on', () => {

@@ -52,7 +52,7 @@ test('pods of one template share what they have in common', () => {
   const again = of('a', '3', 7);
   assert.equal(again.shapes, first.shapes);
   assert.notEqual(other.shapes, first.shapes);
-  assert.equal(again.states.length, 33);
+  assert.equal(again.states.length, 65);
 });
 
 test('a number of restarts that is none is refused', () => {

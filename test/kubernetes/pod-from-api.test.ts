@@ -163,6 +163,30 @@ describe('A9 names that objects have', () => {
   });
 });
 
+test('a pod is plain when none of its own texts needs an escape in JSON', () => {
+  const plain = (text: string, metadata: Json, containerID: string): void => {
+    const spec = { containers: [{ name: 'a' }, { name: 'b' }] };
+    const status = { containerStatuses: [{ name: 'b', containerID }] };
+    const object = podOf({ metadata, spec, status });
+    const expected = JSON.stringify(text) === `"${text}"` && !/[^ -~]/.test(text);
+    const read = [testReader().fromJson(object), testReader().fromProtobuf(encodeMessage('Pod', object))];
+    for (const pod of read) assert.equal(pod.isPlain, expected, JSON.stringify([text, metadata, containerID]));
+  };
+  const digits = '0123456789abcdef'.repeat(4);
+  const text = fc.oneof(
+    fc.constantFrom('"', '\\', '\u007f', 'é', '\u2028', '\n', '~ !#[]'),
+    fc.string({ minLength: 1 }),
+  );
+  fc.assert(
+    fc.property(text, (any) => {
+      for (const key of ['name', 'namespace', 'uid']) plain(any, { [key]: any }, digits);
+      plain(any, {}, any);
+      plain(any, {}, any + digits);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('owner is the first controller, or nobody', () => {
   const reference = (name: string, controller?: boolean): Json => ({ kind: 'Job', name, uid: `u-${name}`, controller });
   const ownerOf = (...ownerReferences: Json[]): string | undefined =>

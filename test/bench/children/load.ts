@@ -1,35 +1,27 @@
 import { Agent, request } from 'undici';
-import autocannon from 'autocannon';
 import { quantile } from '../statistics.ts';
 import { answering } from './answering.ts';
+import { blast } from './blast.ts';
 
-/** The load, in a process of its own: `blast` for requests per second, `probe` for how long a lone request waits. */
+/**
+ * The load, in a process of its own: `blast` for requests per second, `probe` for how long a lone request waits, `walk` for all
+ * pages of `/pods` again and again.
+ */
 
 let probing = false;
 let waits: number[] = [];
+let paths: string[] = [];
 
 answering({
-  /** As many requests as go through over 50 connections, the paths in turn. */
-  blast: async ({ url, paths, seconds }: { url: string; paths: string[]; seconds: number }) => {
-    const result = await autocannon({
-      url,
-      connections: 50,
-      duration: seconds,
-      requests: paths.map((path) => ({ method: 'GET' as const, path })),
-    });
-    return {
-      perSecond: result.requests.average,
-      total: result.requests.total,
-      p99: result.latency.p99,
-      failed: result.non2xx + result.errors,
-    };
-  },
+  /** What is asked for from now on. */
+  paths: (all: string[]) => void (paths = all),
+  /** As many requests as go through over 50 connections. */
+  blast: ({ url, seconds }: { url: string; seconds: number }) => blast({ url, paths, seconds }),
   /** One request every few milliseconds until `probed`; its wait counts from when it was due, so that a stall is not left out. */
-  probe: ({ url, paths, everyMs }: { url: string; paths: string[]; everyMs: number }) => {
+  probe: ({ url, everyMs }: { url: string; everyMs: number }) => {
     probing = true;
     waits = [];
     const agent = new Agent({ connections: 16 });
-    let next = 0;
     const timer = setInterval(() => {
       if (!probing) {
         clearInterval(timer);
@@ -37,7 +29,7 @@ answering({
         return;
       }
       const due = performance.now();
-      void request(url + (paths[next++ % paths.length] ?? ''), { dispatcher: agent })
+      void request(url + drawn(paths), { dispatcher: agent })
         .then(async (response) => {
           await response.body.dump();
           waits.push(performance.now() - due);
@@ -49,4 +41,24 @@ answering({
     probing = false;
     return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
   },
+  /** For so long, without a pause and without a look at the pods: as `curl` would. Returns how many pages that were. */
+  walk: async ({ url, seconds }: { url: string; seconds: number }) => {
+    const until = performance.now() + seconds * 1000;
+    let pages = 0;
+    for (let token = ''; performance.now() < until; pages++) {
+      const { statusCode, body } = await request(`${url}/pods?limit=500${token && `&continue=${token}`}`);
+      let last = Buffer.alloc(0);
+      for await (const chunk of body as AsyncIterable<Buffer>) last = Buffer.concat([last, chunk]).subarray(-MAX_TOKEN);
+      if (statusCode !== 200) throw new Error(`/pods: ${statusCode}`);
+      token = /"continue":"([^"]+)"\}$/.exec(last.toString('latin1'))?.[1] ?? '';
+    }
+    return pages;
+  },
 });
+
+/** More than a token is long. */
+const MAX_TOKEN = 2048;
+
+function drawn(all: readonly string[]): string {
+  return all[Math.floor(Math.random() * all.length)] ?? '';
+}

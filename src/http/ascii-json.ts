@@ -1,0 +1,9 @@
+// eslint-disable-next-line no-control-regex
+const BEYOND_ASCII = /[^\0-\x7e]/g;
+
+/** JSON of nothing but ASCII: it is as long in bytes as in characters, and to send it is to copy it. */
+export function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(BEYOND_ASCII, escaped);
+}
+
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { array, assert as check, constantFrom, oneof, property, record, stringMatching, tuple } from 'fast-check';
 import { callerOf } from '../../../src/http/forward-auth/caller.ts';
-import type { ClientAddresses } from '../../../src/http/forward-auth/client-address.ts';
+import type { ClientAddresses, Preflight } from '../../../src/http/forward-auth/client-address.ts';
 import { PRESET_NAMES, presetOf } from '../../../src/http/forward-auth/presets.ts';
 import { addressesFor, preflightOf } from './support/asking.ts';
 import type { Sent, Settings } from './support/asking.ts';
 import { AT, NOW, SLACK, smallCluster, WHOLE } from './support/cluster.ts';
 import { oracle } from './support/oracle.ts';
-import { spoofCases } from './support/spoof-matrix.ts';
+import { overSocket, spoofCases } from './support/spoof-matrix.ts';
 
 const index = smallCluster();
 const made = new Map<string, ClientAddresses>();
 
+const told = (settings: Settings, sent: Sent): string => decided(settings, preflightOf(sent));
+
 /** As the oracle says it. */
-function told(settings: Settings, sent: Sent): string {
+function decided(settings: Settings, preflight: Preflight): string {
   const key = JSON.stringify([
     settings.trusted,
     settings.preset,
@@ -24,7 +30,7 @@ function told(settings: Settings, sent: Sent): string {
   ]);
   const addresses = made.get(key) ?? addressesFor(settings, index);
   made.set(key, addresses);
-  const client = addresses.of(preflightOf(sent), NOW);
+  const client = addresses.of(preflight, NOW);
   if ('allow' in client) return client.reason;
   const found = callerOf(client.ip, { index, view: settings.view ?? WHOLE, terminatingSlackMs: SLACK }, NOW);
   const { host = '-', method = '-', uri = '-' } = client.facts;
@@ -37,13 +43,18 @@ function told(settings: Settings, sent: Sent): string {
   return `${client.ip} → ${who} [${host} ${method} ${uri}]`;
 }
 
+/** Writing down what was asked takes longer than asking. */
+function same(actual: string, expected: string, name: string, asked: object): void {
+  if (actual !== expected) assert.equal(actual, expected, `${name}: ${JSON.stringify(asked)}`);
+}
+
 const cases = [...spoofCases()];
 
 test('E1 E5 E8 the spoof matrix: every case is decided as the rules say', () => {
   const outcomes = new Map<string, number>();
   for (const { name, settings, sent } of cases) {
     const expected = oracle(settings, sent);
-    assert.equal(told(settings, sent), expected, `${name}: ${JSON.stringify({ settings, sent })}`);
+    same(told(settings, sent), expected, name, { settings, sent });
     const kind = expected.replace(/^.* → /, '').replace(/ \[.*$/, '');
     outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1);
   }
@@ -68,9 +79,33 @@ test('E1 behind a proxy that tells the real address nothing that the caller forg
     const forged = told(settings, sent);
     if (forged === 'invalid-header') continue;
     compared++;
-    assert.equal(forged, without, `${name}: ${JSON.stringify({ settings, sent })}`);
+    same(forged, without, name, { settings, sent });
   }
   assert.ok(compared >= 2_000, `${compared}`);
+});
+
+test('E1 E5 what comes over a real socket is decided like what was sent', async (t) => {
+  let asked: (typeof cases)[number] | undefined;
+  const server = createServer((request, response) => {
+    assert.ok(asked);
+    response.end(decided(asked.settings, request));
+  });
+  t.after(() => server.close());
+  // On ::, where there is IPv6, every IPv4 peer is a mapped one.
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  const { port } = server.address() as AddressInfo;
+  let sent = 0;
+  for (const [i, one] of cases.entries()) {
+    const socket = i % 101 === 0 ? overSocket(one) : undefined;
+    if (socket === undefined) continue;
+    asked = one;
+    sent++;
+    const connection = connect({ port, host: '127.0.0.1', localAddress: socket.from });
+    connection.write(socket.bytes);
+    const answer = await text(connection);
+    assert.equal(answer.split('\r\n\r\n')[1], told(one.settings, one.sent), one.name);
+  }
+  assert.ok(sent >= 200, `${sent}`);
 });
 
 /** Texts that HTTP lets stand in a header. */

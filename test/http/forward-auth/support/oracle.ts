@@ -150,10 +150,13 @@ function isTrusted(ip: string, settings: Settings): boolean {
   });
 }
 
+const subnets = new Map<string, BlockList>();
+
 function isIn(ip: string, cidr: string): boolean {
   const [address = '', length] = cidr.split('/');
   const family = (text: string): 'ipv4' | 'ipv6' => (text.includes(':') ? 'ipv6' : 'ipv4');
-  const list = new BlockList();
-  list.addSubnet(address, Number(length), family(address));
+  const list = subnets.get(cidr) ?? new BlockList();
+  if (!subnets.has(cidr)) list.addSubnet(address, Number(length), family(address));
+  subnets.set(cidr, list);
   return family(ip) === family(address) && list.check(ip, family(ip));
 }

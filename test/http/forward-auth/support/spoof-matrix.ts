@@ -186,6 +186,18 @@ const TOLD: Headers = [
 
 const HEADER_OF: Readonly<Record<string, string>> = { nginx: 'X-Real-IP', 'ingress-nginx': 'X-Real-IP' };
 
+/**
+ * The preflight as bytes, and the loopback address to send it from, on a connection of its own; undefined where its peer has
+ * another. Blanks around a value are HTTP's and not sent.
+ */
+export function overSocket({ sent }: SpoofCase): { readonly from: string; readonly bytes: Buffer } | undefined {
+  const from = sent.from?.replace('::ffff:', '');
+  if (from === undefined || !from.startsWith('127.')) return undefined;
+  const lines = (sent.headers ?? []).map(([name, value]) => `${name}: ${value}`);
+  const head = [`${sent.method ?? 'GET'} ${sent.url ?? '/authorize'} HTTP/1.1`, ...lines, 'Connection: close'];
+  return { from, bytes: Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1') };
+}
+
 /** Every preset × way × forged value × trust; what else there is to vary goes round. All of it is the same each time. */
 export function* spoofCases(): Generator<SpoofCase> {
   let turn = 0;

@@ -6,8 +6,10 @@ import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { certificate } from '../../src/http/certificate.ts';
 import { Watched } from '../../src/watched-files.ts';
+import { until } from '../support/until.ts';
 import { selfSigned } from '../support/test-certificates.ts';
 import type { Certificate } from '../support/test-certificates.ts';
 import { makePod } from './support/pods.ts';
@@ -145,6 +147,18 @@ test('connections are counted from before the handshake, and idle ones make room
   const next = await opened(port, first.cert);
   assert.equal((await ask(next, '/health')).status, 200);
   for (const socket of [...silent, next]) socket.destroy();
+});
+
+test('a reader that takes nothing does not keep its connection for ever under TLS', async (t) => {
+  const pods = Array.from({ length: 600 }, (_, i) => makePod(`p${i}`, { annotations: { note: 'x'.repeat(30_000) } }));
+  const { first, port, server } = await secured(t, { pods, limits: { socketTimeout: 300 } });
+  const socket = await opened(port, first.cert);
+  socket.on('error', () => {});
+  socket.pause();
+  socket.write('GET /pods?by=ip HTTP/1.1\r\nHost: x\r\n\r\nGET /pods HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+  const connections = promisify(server.app.server.getConnections.bind(server.app.server));
+  await until('its connection is closed', async () => (await connections()) === 0, { timeoutMs: 10_000 });
+  socket.destroy();
 });
 
 test('both ports stop together: not ready at once, still serving, then free, also while somebody is in a handshake', async (t) => {

@@ -133,6 +133,8 @@ test('B4 a forgotten history and B8 a restored etcd: what is there is what is kn
   cluster.labelNamespace('shop', { team: 'c' });
   await simulator.up();
   await untilTeam('c');
+  cluster.labelNamespace('shop', { team: 'd' });
+  await untilTeam('d'); // by the watch: only one that breaks off makes it look at once
   cluster.namespaces.restore(backup);
   await untilTeam('a');
 });

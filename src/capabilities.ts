@@ -9,6 +9,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
+import { forwardAuth } from './http/forward-auth/settings.ts';
 import type { HttpPlug } from './http/plug.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
@@ -97,7 +98,7 @@ export type Capability = Definition<Schema>;
 export const capability = <S extends Schema>(definition: Definition<S>): Capability =>
   definition as unknown as Capability;
 
-export const CAPABILITIES: readonly Capability[] = [];
+export const CAPABILITIES: readonly Capability[] = [capability(forwardAuth)];
 
 /** What is on, ready to be plugged in. */
 export interface Loaded extends Pluggable<unknown> {

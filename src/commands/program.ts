@@ -12,9 +12,9 @@ import { DEMO, HEALTHCHECK, LOOKUP } from './settings.ts';
 
 const EXIT_CODES = `
 Exit codes:
-  0  done; lookup: every address has its pod; healthcheck: well
-  1  the service failed; lookup: an address has no pod, or more than one; healthcheck: not well
-  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer`;
+  0  done; lookup: every address has its pod; explain: allowed; healthcheck: well
+  1  the service failed; lookup: an address has no pod, or more than one; explain: denied; healthcheck: not well
+  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; explain: no answer`;
 
 const EXAMPLES = `
 Examples:
@@ -74,6 +74,27 @@ export function createProgram(
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { lookup } = await import('./lookup.ts');
       exit(await lookup({ ...settings, addresses, format: output, stdin: edge.stdin, write: edge.write }));
+    });
+
+  const explain = program
+    .command('explain')
+    .description('ask a running podwhois how its forward auth would decide, and why');
+  addSettings(explain, LOOKUP);
+  explain
+    .requiredOption('--ip <address>', "the caller's address")
+    .option('--path <path>', 'of the request that it makes, with its query')
+    .option('--method <method>', 'of that request')
+    .option('--host <host>', 'of that request')
+    .option(
+      '--query <constraints>',
+      "the preflight's own query, as the proxy's configuration has it: namespace=a&node=b",
+    )
+    .addOption(new Option('-o, --output <format>', 'how to write the answer').choices(['text', 'json']).default('text'))
+    .addHelpText('after', EXIT_CODES)
+    .action(async ({ output, ...question }, command) => {
+      const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
+      const { explain } = await import('./explain.ts');
+      exit(await explain({ ...settings, ...question, format: output === 'json' ? 'json' : 'text', write: edge.write }));
     });
 
   const healthcheck = program

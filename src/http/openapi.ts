@@ -49,6 +49,7 @@ function addCommon(operation: Operation): void {
   };
   for (const [status, response] of Object.entries(responses)) {
     response.headers = {
+      ...response.headers,
       ...COMMON_HEADERS,
       ...(status === '503' && { 'Retry-After': { description: 'seconds', schema: { type: 'integer' } } }),
     };

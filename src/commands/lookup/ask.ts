@@ -34,11 +34,7 @@ export interface Target {
 
 /** Asks for all addresses and returns one result each, in order. Throws `LookupError`. */
 export async function askServer(target: Target, ips: readonly string[]): Promise<Result[]> {
-  // Node trusts its own list and NODE_EXTRA_CA_CERTS; a cluster's CA is more often installed in the system.
-  const ca = target.server.startsWith('https:')
-    ? [...getCACertificates('default'), ...getCACertificates('system')]
-    : undefined;
-  const agent = new Agent({ connections: 1, maxResponseSize: MAX_BODY, ...(ca && { connect: { ca } }) });
+  const agent = agentFor(target);
   const results: Result[] = [];
   try {
     const [only] = ips;
@@ -50,6 +46,15 @@ export async function askServer(target: Target, ips: readonly string[]): Promise
   } finally {
     await agent.destroy();
   }
+}
+
+/** One connection to the server. */
+export function agentFor({ server }: Target): Agent {
+  // Node trusts its own list and NODE_EXTRA_CA_CERTS; a cluster's CA is more often installed in the system.
+  const ca = server.startsWith('https:')
+    ? [...getCACertificates('default'), ...getCACertificates('system')]
+    : undefined;
+  return new Agent({ connections: 1, maxResponseSize: MAX_BODY, ...(ca && { connect: { ca } }) });
 }
 
 async function askOne(target: Target, ip: string, agent: Agent): Promise<Result> {
@@ -81,7 +86,7 @@ interface Exchange {
   readonly json?: unknown;
 }
 
-async function exchange(
+export async function exchange(
   { server, token, signal }: Target,
   path: string,
   { agent, json }: Exchange,
@@ -126,7 +131,7 @@ const parsed = (text: string): unknown => {
   }
 };
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isErrorBody = (body: unknown): body is Record<string, unknown> =>
@@ -149,7 +154,7 @@ function pick(body: Readonly<Record<string, unknown>>): Omit<Result, 'ip' | 'sta
   };
 }
 
-function notPodwhois(server: string, status: number, body: unknown): LookupError {
+export function notPodwhois(server: string, status: number, body: unknown): LookupError {
   const where = oneLine(server);
   return isErrorBody(body)
     ? new LookupError(

@@ -14,6 +14,7 @@ export const DEFAULT_IDENTITY_HEADERS = Object.freeze({
   node: 'X-Pod-Node',
   'service-account': 'X-Pod-Service-Account',
   workload: 'X-Pod-Workload',
+  token: 'X-Pod-Token',
 });
 
 export type IdentityField = keyof typeof DEFAULT_IDENTITY_HEADERS;

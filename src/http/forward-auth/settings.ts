@@ -7,6 +7,7 @@ import type { IdentityHeaders } from './setting-parsers.ts';
 import { PRESET_NAMES, presetOf } from './presets.ts';
 import type { PresetName } from './presets.ts';
 import { bareName } from './header-names.ts';
+import { FAMILIES } from './preflight-counts.ts';
 import { overlap } from './trusted-proxies.ts';
 import type { TrustedProxy } from './trusted-proxies.ts';
 
@@ -120,7 +121,7 @@ export const FORWARD_AUTH = {
   forwardAuthHeaders: setting<IdentityHeaders>({
     variable: 'FORWARD_AUTH_HEADERS',
     flag: '--forward-auth-headers <renames>',
-    help: 'other names for the identity headers: field=Name, comma-separated, or the flag again; the fields are name, namespace, uid, ip, node, service-account and workload',
+    help: 'other names for the identity headers: field=Name, comma-separated, or the flag again; the fields are name, namespace, uid, ip, node, service-account, workload and token (sent with a key only)',
     fallback: DEFAULT_IDENTITY_HEADERS,
     fallbackText: Object.values(DEFAULT_IDENTITY_HEADERS).join(', '),
     example: 'namespace=X-Team,name=X-Caller',
@@ -281,7 +282,9 @@ export const forwardAuth = {
   name: 'forward-auth',
   settings: FORWARD_AUTH,
   checks,
+  metrics: FAMILIES,
   isOn,
   warnings,
   addCommands,
+  load: async () => await import('./forward-auth.ts'),
 } as const;

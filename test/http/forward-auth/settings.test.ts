@@ -188,6 +188,7 @@ test('identity headers that are not renamed keep their names', () => {
     node: 'X-Pod-Node',
     'service-account': 'Remote-User',
     workload: 'X-Pod-Workload',
+    token: 'X-Pod-Token',
   });
   assert.ok(Object.isFrozen(forwardAuthHeaders));
   // Two may change places.

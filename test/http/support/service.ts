@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import type { TestContext } from 'node:test';
 import type { Clock, HttpSettings, ServerOptions, Source } from '../../../src/http/context.ts';
 import type { Limits } from '../../../src/http/limits.ts';
@@ -86,7 +87,11 @@ export interface ServiceOptions {
   readonly tokens?: ServerOptions['tokens'];
   readonly tls?: ServerOptions['tls'];
   readonly plugs?: readonly HttpPlug[];
+  /** One more, made of what the server is made of. */
+  readonly plug?: (core: Core) => Promise<HttpPlug>;
 }
+
+export type Core = Pick<Service, 'index' | 'source' | 'clock' | 'metrics'> & { readonly log: Logger };
 
 export interface Service {
   readonly url: string;
@@ -114,6 +119,8 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
   const logged: string[] = [];
   const log = pino({ level: options.logLevel ?? 'info' }, { write: (line: string) => void logged.push(line) });
   for (const pod of options.pods ?? []) store.upsert(pod);
+  const plugs = [...(options.plugs ?? [])];
+  if (options.plug) plugs.push(await options.plug({ index, source, clock, metrics, log }));
   const server = await createServer(
     {
       index,
@@ -136,7 +143,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
       tls: options.tls,
       version: '0.0.0',
     },
-    options.plugs,
+    plugs,
   );
   const { url, preflightUrl } = options.listen === false ? { url: '', preflightUrl: undefined } : await server.listen();
   t.after(async () => {

@@ -1,0 +1,163 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { oneLine } from '../../terminal.ts';
+import type { Freshness } from '../freshness.ts';
+import type { Waiters } from '../waiters.ts';
+import type { DecisionLog } from './decision-log.ts';
+import type { DenialAnswers } from './denial-answers.ts';
+import type { Evaluation, Evaluator } from './evaluation.ts';
+import type { Identities, Identity } from './identity-headers.ts';
+import type { PreflightCounts } from './preflight-counts.ts';
+import { preflightQuery } from './preflight-target.ts';
+import type { Tokens } from './token.ts';
+import type { Caller, DenyReason, Verdict } from './verdict.ts';
+
+export interface PreflightOptions {
+  readonly evaluator: Evaluator;
+  readonly freshness: Freshness;
+  readonly waiters: Waiters;
+  readonly identities: Identities;
+  readonly tokens: { readonly header: string; readonly issuer: Tokens } | undefined;
+  readonly answers: DenialAnswers;
+  readonly counts: PreflightCounts;
+  readonly decisions: DecisionLog;
+  readonly log: Logger;
+  /** The proxy writes the caller's method, path and query into the preflight. */
+  readonly callersOwnRequest: boolean;
+  readonly waitMs: number;
+  readonly audit: boolean;
+  readonly debug: boolean;
+}
+
+/** What a pod that is about to be reported changes. A node's address stays one, and those who come by it would only wait. */
+const MAY_CHANGE: ReadonlySet<DenyReason> = new Set([
+  'no-pod',
+  'terminal',
+  'not-in-view',
+  'ambiguous',
+  'terminating',
+] as const);
+
+/**
+ * Answers preflights in front of the router (decision 0005). 2xx only for a verdict that allows, or for an audit: every way out of
+ * here but `#pass` is a denial, an exception too (rules E2, E3).
+ */
+export class Preflight {
+  readonly #options: PreflightOptions;
+
+  constructor(options: PreflightOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it was a preflight; it is answered then, perhaps later. */
+  readonly front = (request: IncomingMessage, response: ServerResponse): boolean => {
+    const { callersOwnRequest, waitMs } = this.#options;
+    const query = preflightQuery(request.url ?? '', callersOwnRequest);
+    if (query === undefined) return false;
+    const { method } = request;
+    // The router refuses the others.
+    if (method !== 'GET' && method !== 'HEAD' && !callersOwnRequest) return false;
+    try {
+      const evaluation = this.#options.evaluator.of(request, query);
+      const after = waitMs > 0 && isToWait(evaluation) ? this.#wait(request, response, query, evaluation) : evaluation;
+      const done =
+        after instanceof Promise
+          ? after.then((one) => this.#finish(request, response, one))
+          : this.#finish(request, response, after);
+      if (done instanceof Promise) done.catch((error: unknown) => this.#fail(response, error));
+    } catch (error) {
+      this.#fail(response, error);
+    }
+    return true;
+  };
+
+  /** Rule C5: a new pod calls before the kubelet has reported its address. */
+  async #wait(
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: string,
+    first: Evaluation,
+  ): Promise<Evaluation> {
+    const { waiters, waitMs, evaluator } = this.#options;
+    const { client } = first;
+    if (client === undefined) return first;
+    if (waiters.full) return { ...first, verdict: { allow: false, reason: 'overloaded' } };
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    return await waiters.wait({
+      ip: client,
+      ms: waitMs,
+      ask: () => evaluator.of(request, query),
+      done: (evaluation) => !isToWait(evaluation),
+      signal: gone.signal,
+    });
+  }
+
+  #finish(request: IncomingMessage, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
+    const { counts, decisions, identities, audit } = this.#options;
+    const { verdict, facts, client, caller } = evaluation;
+    if (verdict.allow) counts.add('allowed', verdict.rule);
+    else {
+      counts.add(verdict.reason, verdict.rule);
+      const peer = request.socket.remoteAddress ?? '';
+      decisions.denied({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
+      if (!audit) return this.#deny(response, verdict);
+    }
+    const identity = caller && identities.of(caller);
+    return this.#pass(response, verdict, identity && caller, identity ?? identities.nobody);
+  }
+
+  /** The one place that answers 2xx. */
+  #pass(
+    response: ServerResponse,
+    verdict: Verdict,
+    caller: Caller | undefined,
+    { values, headers }: Identity,
+  ): void | Promise<void> {
+    const { tokens, freshness, debug } = this.#options;
+    const send = (token: string): void => {
+      const all = [...headers, ...freshness.headers(), 'content-length', '0'];
+      if (tokens) all.push(tokens.header, token);
+      if (debug) all.push(REASON_HEADER, reasonOf(verdict));
+      response.writeHead(200, all);
+      response.end();
+    };
+    if (!tokens || caller?.kind !== 'pod') return send(NO_TOKEN);
+    const token = tokens.issuer.of(caller.pod, values);
+    return typeof token === 'string' ? send(token) : token.then(send);
+  }
+
+  #deny(response: ServerResponse, verdict: Verdict & { allow: false }): void {
+    const { answers, freshness, debug } = this.#options;
+    const { status, headers, body } = answers[verdict.reason];
+    const all = [...headers, ...freshness.headers()];
+    if (debug) all.push(REASON_HEADER, reasonOf(verdict));
+    response.writeHead(status, all);
+    response.end(body);
+  }
+
+  #fail(response: ServerResponse, err: unknown): void {
+    const { log, counts, answers } = this.#options;
+    log.error({ err }, 'a preflight failed');
+    counts.add('internal_error');
+    if (response.headersSent) return void response.destroy();
+    const { status, headers, body } = answers.internal_error;
+    // Without the age: to know it may be what has failed.
+    response.writeHead(status, [...headers, 'cache-control', 'no-store']);
+    response.end(body);
+  }
+}
+
+const NO_TOKEN = '-';
+const REASON_HEADER = 'x-podwhois-reason';
+
+const isToWait = ({ verdict }: Evaluation): boolean => !verdict.allow && MAY_CHANGE.has(verdict.reason);
+
+/** For people who set FORWARD_AUTH_DEBUG: visible ASCII, bounded. */
+function reasonOf(verdict: Verdict): string {
+  const { rule } = verdict;
+  const parts = verdict.allow ? ['allowed'] : [verdict.reason];
+  if (rule !== undefined) parts.push(`rule ${JSON.stringify(rule)}`);
+  if (!verdict.allow && verdict.detail !== undefined) parts.push(verdict.detail);
+  return oneLine(parts.join('; '), 1000).replace(/[^ -~]+/g, encodeURIComponent);
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { DecisionLog } from '../../../src/http/forward-auth/decision-log.ts';
+import type { Denied } from '../../../src/http/forward-auth/decision-log.ts';
+import type { DenyReason } from '../../../src/http/forward-auth/verdict.ts';
+
+function makeLog(level: string, audit = false): { decisions: DecisionLog; lines: string[]; clock: { now: number } } {
+  const lines: string[] = [];
+  const clock = { now: 0 };
+  const log = pino({ level }, { write: (line: string) => void lines.push(line) });
+  return { decisions: new DecisionLog({ log, audit, now: () => clock.now }), lines, clock };
+}
+
+const denied = (reason: DenyReason, given: Partial<Denied> = {}, rule?: string): Denied => ({
+  verdict: { allow: false, reason, rule },
+  peer: '10.0.0.9',
+  client: '10.0.0.1',
+  method: 'GET',
+  host: 'shop.example',
+  uri: '/cart',
+  ...given,
+});
+
+const fieldsOf = (line = '{}'): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>;
+
+test('of each reason and rule at most one line a second is logged at info, with the number that was not', () => {
+  const { decisions, lines, clock } = makeLog('info');
+  for (let i = 0; i < 5; i++) decisions.denied(denied('not-allowed', {}, 'monitoring'));
+  decisions.denied(denied('not-allowed', {}, 'another'));
+  decisions.denied(denied('no-pod'));
+  assert.deepEqual(
+    lines.map((line) => [fieldsOf(line)['reason'], fieldsOf(line)['rule']]),
+    [
+      ['not-allowed', 'monitoring'],
+      ['not-allowed', 'another'],
+      ['no-pod', undefined],
+    ],
+  );
+  clock.now = 999;
+  decisions.denied(denied('not-allowed', {}, 'monitoring'));
+  assert.equal(lines.length, 3);
+  clock.now = 1000;
+  decisions.denied(denied('not-allowed', {}, 'monitoring'));
+  assert.equal(fieldsOf(lines[3])['suppressed'], 5);
+  clock.now = 2000;
+  decisions.denied(denied('not-allowed', {}, 'monitoring'));
+  assert.equal(fieldsOf(lines[4])['suppressed'], undefined);
+});
+
+test('at debug every denial is a line, once', () => {
+  const { decisions, lines } = makeLog('debug');
+  for (let i = 0; i < 5; i++) decisions.denied(denied('no-pod'));
+  assert.deepEqual(
+    lines.map((line) => fieldsOf(line)['level']),
+    [30, 20, 20, 20, 20],
+  );
+});
+
+test('a line holds who, what and why; not the query, and of hostile text a bounded piece on one line', () => {
+  const { decisions, lines } = makeLog('info');
+  decisions.denied(denied('ambiguous', { verdict: { allow: false, reason: 'ambiguous', detail: 'a/b, c/d' } }));
+  const { reason, peer, client, method, host, path, detail } = fieldsOf(lines[0]);
+  assert.deepEqual(
+    [reason, peer, client, method, host, path, detail],
+    ['ambiguous', '10.0.0.9', '10.0.0.1', 'GET', 'shop.example', '/cart', 'a/b, c/d'],
+  );
+  decisions.denied(
+    denied('no-pod', {
+      client: undefined,
+      uri: `/a\n\u001b[2J\u202e${'x'.repeat(9000)}?token=hunter2`,
+      host: 'h\n'.repeat(5000),
+      method: 'M'.repeat(5000),
+    }),
+  );
+  assert.doesNotMatch(lines[1] ?? '', /hunter2|\u202e/);
+  assert.match(String(fieldsOf(lines[1])['path']), /^\/a\\u000a\\u001b\[2J\\u202ex+… \(9008 characters\)$/);
+  assert.ok((lines[1] ?? '').length < 2500);
+  assert.equal('client' in fieldsOf(lines[1]), false);
+});
+
+test('an audit says that it let the request pass', () => {
+  const { decisions, lines } = makeLog('info', true);
+  decisions.denied(denied('no-pod'));
+  assert.match(String(fieldsOf(lines[0])['msg']), /FORWARD_AUTH_AUDIT/);
+});

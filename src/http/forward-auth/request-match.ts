@@ -72,8 +72,9 @@ export function mismatch({ methods, host, path }: RequestMatch, request: Matched
   return pathMatches(path, request.path) ? undefined : 'path';
 }
 
+/** No host begins with a dot, so that something stands before a suffix. */
 function hostMatches({ text, isSuffix }: HostPattern, host: string): boolean {
-  return isSuffix ? host.length > text.length && host.endsWith(text) : host === text;
+  return isSuffix ? host.endsWith(text) : host === text;
 }
 
 /** Reads `a.example` or `*.example`; a text says what is wrong. */

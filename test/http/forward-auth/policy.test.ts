@@ -82,6 +82,8 @@ test('E6 a fact that a rule needs and nobody said denies, instead of leading to 
     // Also when another part does not fit: that a fact is missing shows at once, not with some requests.
     [{ host: 'other', path: '/x' }, { host: 'h' }, 'unknown path'],
     [{ methods: ['POST'], host: 'other' }, { method: 'GET' }, 'unknown host'],
+    [{ host: 'other', path: '/elsewhere/**' }, { method: 'GET', uri: '/x' }, 'unknown host'],
+    [{ methods: ['POST'], path: '/elsewhere/**' }, { uri: '/x' }, 'unknown method'],
     // What is said, and is no host or method, is not said.
     [{ host: 'other' }, { host: '' }, 'unknown host'],
     [{ host: 'other' }, { host: 'a, b' }, 'unknown host'],

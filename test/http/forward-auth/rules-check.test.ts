@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { Command } from '@commander-js/extra-typings';
 import { addCommands } from '../../../src/http/forward-auth/commands.ts';
+import { podwhois } from '../../support/cli.ts';
 
 const RIGHT = 'rules:\n  - { name: a, match: {}, allow: [{ namespaceSelector: {} }] }\n';
 const WRONG = 'rules:\n  - { name: a, match: {}, alow: [{}] }\ndefault: x\n';
@@ -90,6 +91,12 @@ test('rules check reads no more of a file than shows that it is too long, and re
     [code, stderr],
     [1, `/dev/zero:1:1: the file is longer than 1 MiB\n${latin}:1:1: the file is not UTF-8\n`],
   );
+});
+
+test('podwhois has the command, on the streams of the process', async () => {
+  const { code, stdout, stderr } = await podwhois(['rules', 'check', '-'], { input: WRONG });
+  assert.deepEqual([code, stdout, stderr.split(':')[0]], [1, '', '<stdin>']);
+  assert.equal((await podwhois(['rules', 'check'])).code, 2);
 });
 
 test('rules and rules check explain themselves, and want a file', async () => {

@@ -28,7 +28,16 @@ export function createLog({ level, format }: LogOptions, destination?: Destinati
   );
 }
 
-const SECRETS = ['authorization', 'Authorization', 'token', 'password', 'headers', 'connectionString'];
+const SECRETS = [
+  'authorization',
+  'Authorization',
+  'token',
+  'password',
+  'pgPassword',
+  'databaseUrl',
+  'headers',
+  'connectionString',
+];
 
 /** Errors of client libraries carry requests, headers and bodies: only these fields leave. */
 function plainError(error: unknown): unknown {
@@ -43,9 +52,13 @@ function plainError(error: unknown): unknown {
   };
 }
 
-/** Bearer and basic credentials, and what stands before the @ of a URL. */
+/** Bearer and basic credentials, what stands before the @ of a URL, and the password of a connection string. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/\b(bearer|basic)\s+[\w.~+/=-]+/gi, '$1 (secret)').replace(/:\/\/[^/?#\s@]*@/g, '://(secret)@');
+  return text
+    .replace(/\b(bearer|basic)\s+[\w.~+/=-]+/gi, '$1 (secret)')
+    .replace(/\b(postgres(?:ql)?):\/\/\S*@/gi, '$1://(secret)@')
+    .replace(/:\/\/[^/?#\s@]*@/g, '://(secret)@')
+    .replace(/(?:\b|PG)password\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S+)/gi, 'password=(secret)');
 }
 
 /** `2026-11-21T10:00:00.000Z WARN reflector: the watch ended status=410`; a stack follows on lines of its own. */

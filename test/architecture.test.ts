@@ -22,7 +22,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'terminal.ts',
     'watched-files.ts',
   ],
-  sinks: ['index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
+  sinks: [
+    'index',
+    'settings', // of a capability: its own table
+    'pod.ts',
+    'resource-version.ts',
+    'errors.ts',
+    'metrics.ts',
+    'duration.ts',
+    'terminal.ts',
+  ],
   controllers: ['kubernetes', 'index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
   simulator: ['pod.ts', 'resource-version.ts', 'label-selector.ts'],
 };

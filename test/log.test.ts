@@ -36,12 +36,17 @@ for (const format of ['json', 'text'] as const) {
       code: 'E_TEST',
       headers: { authorization: 'hunter2' },
       request: { body: 'hunter2' },
-      cause: new Error('basic hunter2=='),
+      cause: new Error("basic hunter2== postgres://a:hunter2/@x@h:1/d host=h password='a hunter2' PGPASSWORD=hunter2"),
     });
     const text = logged(format, (log) => {
       log.error({ err: error }, 'failed');
       log.info(
-        { token: 'hunter2', a: { password: 'hunter2', b: { authorization: 'hunter2' } }, headers: { x: 'hunter2' } },
+        {
+          token: 'hunter2',
+          databaseUrl: 'hunter2',
+          a: { password: 'hunter2', b: { authorization: 'hunter2' } },
+          headers: { x: 'hunter2' },
+        },
         'told',
       );
     });

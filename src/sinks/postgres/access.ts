@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { checkServerIdentity, rootCertificates } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import type { PostgresSettings } from './settings.ts';
+import type { SslMode } from './ssl-mode.ts';
+
+/** Where Postgres is and who asks. Holds a password: it is never logged, `place` is. */
+export interface Access {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  readonly sslMode: SslMode;
+  readonly sslRootCert: string | undefined;
+  /** Asked with every connection: a password that rotates is read again. */
+  password(): Promise<string>;
+  /** For the log: `podwhois@db.example.com:5432/podwhois`. */
+  readonly place: string;
+}
+
+export function accessOf(settings: PostgresSettings): Access {
+  const url = settings.databaseUrl;
+  const host = url?.host ?? settings.pgHost;
+  const port = url?.port ?? settings.pgPort;
+  const user = url?.user ?? settings.pgUser;
+  const database = url?.database ?? settings.pgDatabase ?? user;
+  const password = url?.password ?? settings.pgPassword;
+  const file = settings.pgPasswordFile;
+  return {
+    host,
+    port,
+    user,
+    database,
+    sslMode: url?.sslMode ?? settings.pgSslMode,
+    sslRootCert: url?.sslRootCert ?? settings.pgSslRootCert,
+    password: async () =>
+      file === undefined ? (password ?? '') : (await readFile(file, 'utf8')).replace(/\r?\n$/, ''),
+    place: `${user}@${host}:${port}/${database}`,
+  };
+}
+
+/** What TLS a connection needs now; false: none. Read with every connection, since a certificate authority may be replaced. */
+export async function tlsOf({ host, sslMode, sslRootCert }: Access): Promise<ConnectionOptions | false> {
+  if (sslMode === 'disable') return false;
+  // As libpq does it: require with an authority at hand is verify-ca.
+  if (sslRootCert === undefined) return { rejectUnauthorized: false };
+  return {
+    rejectUnauthorized: true,
+    ca: sslRootCert === 'system' ? [...rootCertificates] : await readFile(sslRootCert, 'utf8'),
+    // Not left to `pg`: of an address it tells no name, and the certificate would have to be localhost's.
+    checkServerIdentity: (_name, certificate) =>
+      sslMode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,
+  };
+}

@@ -1,0 +1,45 @@
+import { Wrong } from '../../settings/schema.ts';
+import { sslMode } from './ssl-mode.ts';
+import type { SslMode } from './ssl-mode.ts';
+
+/** What a DATABASE_URL says; what it does not say is undefined. */
+export interface DatabaseUrl {
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly database: string | undefined;
+  readonly sslMode: SslMode | undefined;
+  readonly sslRootCert: string | undefined;
+}
+
+const EXPECTED =
+  'postgres://user:password@host:port/database, percent-encoded, with no parameters but sslmode and sslrootcert';
+
+/** A libpq URI with one host. Parameters that are not understood are refused: one that is ignored might be the one that secures it. */
+export function databaseUrl(text: string): DatabaseUrl | Wrong {
+  if (!/^postgres(ql)?:\/\//i.test(text) || !URL.canParse(text)) return new Wrong(EXPECTED);
+  const url = new URL(text);
+  if (url.hash !== '' || /[\s\\]/.test(text)) return new Wrong(EXPECTED);
+  const parameters = new Map(url.searchParams);
+  if (parameters.size !== url.searchParams.size) return new Wrong(EXPECTED);
+  if ([...parameters.keys()].some((key) => key !== 'sslmode' && key !== 'sslrootcert')) return new Wrong(EXPECTED);
+  const mode = parameters.get('sslmode');
+  const parsedMode = mode === undefined ? undefined : sslMode(mode);
+  if (parsedMode instanceof Wrong) return new Wrong(`a URL whose sslmode is ${parsedMode.expected}`);
+  try {
+    return {
+      host: given(url.hostname)?.replace(/^\[(.*)\]$/, '$1'),
+      port: url.port === '' ? undefined : Number(url.port),
+      user: given(url.username),
+      password: given(url.password),
+      database: given(url.pathname.slice(1)),
+      sslMode: parsedMode,
+      sslRootCert: parameters.get('sslrootcert'),
+    };
+  } catch {
+    return new Wrong(EXPECTED); // a % that is none
+  }
+}
+
+const given = (part: string): string | undefined => (part === '' ? undefined : decodeURIComponent(part));

@@ -1,0 +1,157 @@
+import type { Readable } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
+import { Client as PgClient, Pool } from 'pg';
+import type { ClientConfig, PoolClient } from 'pg';
+import copy from 'pg-copy-streams';
+import { pipeline } from 'node:stream/promises';
+import { tlsOf } from './access.ts';
+import type { Access } from './access.ts';
+import { classify } from './error-class.ts';
+
+/** What of a log is needed here. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Milliseconds. Without them `pg` waits for ever. */
+export interface TimeLimits {
+  readonly connect: number;
+  /** From the client's side, for one statement; past it the connection is destroyed. */
+  readonly query: number;
+  /** From the server's side. */
+  readonly statement: number;
+  /** How long the server lets a transaction stand still: a frozen process holds no lock for longer. */
+  readonly idleInTransaction: number;
+}
+
+export const TIME_LIMITS: TimeLimits = { connect: 5_000, query: 15_000, statement: 10_000, idleInTransaction: 15_000 };
+
+/** One transaction under way. */
+export interface Session {
+  query<R extends Readonly<Record<string, unknown>>>(sql: string, values?: readonly unknown[]): Promise<readonly R[]>;
+  /** How many rows an INSERT, UPDATE or DELETE touched. */
+  write(sql: string, values?: readonly unknown[]): Promise<number>;
+  /** `COPY … FROM STDIN`. */
+  copyIn(sql: string, lines: Readable): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly access: Access;
+  readonly poolSize: number;
+  readonly log: Log;
+  readonly limits?: TimeLimits;
+}
+
+/**
+ * A small pool. Everything is a transaction, for a session is nobody's own behind a pooler: limits are set inside of it, no statement
+ * is named, no lock outlives it. After any error the connection is thrown away: it may be in any state, or lead to a server that
+ * is no longer the right one.
+ */
+export class Database {
+  readonly place: string;
+  readonly #access: Access;
+  readonly #pool: Pool;
+  readonly #limits: TimeLimits;
+  readonly #busy = new Set<PoolClient>();
+  /** Connections that were made before the last broken one are not used again: a failover breaks all of them. */
+  readonly #madeAt = new WeakMap<PoolClient, number>();
+  #age = 0;
+  #tls: ConnectionOptions | false = false;
+
+  constructor({ access, poolSize, log, limits = TIME_LIMITS }: DatabaseOptions) {
+    this.place = access.place;
+    this.#access = access;
+    this.#limits = limits;
+    const { host, port, user, database } = access;
+    const tls = (): ConnectionOptions | false => this.#tls;
+    // Everything is said, since `pg` would ask the environment for what is not.
+    const config: ClientConfig = {
+      host,
+      port,
+      user,
+      database,
+      password: async () => await access.password(),
+      application_name: 'podwhois',
+      connectionTimeoutMillis: limits.connect,
+      query_timeout: limits.query,
+      keepAlive: true,
+    };
+    class Client extends PgClient {
+      constructor() {
+        super({ ...config, ssl: tls() });
+      }
+    }
+    this.#pool = new Pool({
+      Client,
+      max: poolSize,
+      connectionTimeoutMillis: limits.connect,
+      idleTimeoutMillis: 60_000,
+    });
+    this.#pool.on('connect', (client) => this.#madeAt.set(client, this.#age));
+    this.#pool.on('error', (err) => log.warn({ err }, 'an idle connection to Postgres has ended'));
+  }
+
+  /** Commits when `work` resolves. Rejects with whatever went wrong; of a failed commit nobody knows whether it was done. */
+  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    this.#busy.add(client);
+    let failure: unknown;
+    // `pg` tells of a connection that breaks between two statements by an event, and by the next statement.
+    const onError = (error: unknown): void => void (failure ??= error);
+    client.on('error', onError);
+    try {
+      const { statement, idleInTransaction } = this.#limits;
+      await client.query(
+        `BEGIN; SET LOCAL statement_timeout = ${statement}; SET LOCAL idle_in_transaction_session_timeout = ${idleInTransaction}`,
+      );
+      const result = await work(sessionOf(client, this.#limits.query));
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      this.#busy.delete(client);
+      client.off('error', onError);
+      if (failure !== undefined && /connection|read-only/.test(classify(failure))) this.#age++;
+      if (failure !== undefined) destroy(client);
+      client.release(failure !== undefined);
+    }
+  }
+
+  /** Breaks off what is under way. */
+  async close(): Promise<void> {
+    for (const client of this.#busy) destroy(client);
+    await this.#pool.end();
+  }
+
+  async #connect(): Promise<PoolClient> {
+    for (;;) {
+      this.#tls = await tlsOf(this.#access);
+      const client = await this.#pool.connect();
+      if (this.#madeAt.get(client) === this.#age) return client;
+      client.release(true);
+    }
+  }
+}
+
+/** Not by a farewell, which waits for a server that may be gone. */
+const destroy = (client: PoolClient): void => {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+};
+
+function sessionOf(client: PoolClient, timeoutMs: number): Session {
+  return {
+    query: async <R>(sql: string, values?: readonly unknown[]) =>
+      (await client.query(sql, values?.slice())).rows as R[],
+    write: async (sql, values) => (await client.query(sql, values?.slice())).rowCount ?? 0,
+    async copyIn(sql, lines) {
+      const signal = AbortSignal.timeout(timeoutMs);
+      // A COPY that is broken off must not be ended in order: what was sent of it would count.
+      signal.addEventListener('abort', () => destroy(client));
+      await pipeline(lines, client.query(copy.from(sql)), { signal });
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * What a failure of Postgres means to whoever writes. A closed list: `retry.ts` says what follows from each.
+ *
+ * - `connection`: there is no answer, or none in time, or the server goes; whether a commit was done is unknown.
+ * - `read-only`: a standby, or a primary that became one.
+ * - `full`: no room on the disk, no memory, too many connections.
+ * - `conflict`: a deadlock or a serialization failure: the same transaction again.
+ * - `timeout`: a statement took too long: less at once.
+ * - `setup`: what a person must put right: password, permission, missing table or schema.
+ * - `poison`: it is the data.
+ */
+export type ErrorClass = 'connection' | 'read-only' | 'full' | 'conflict' | 'timeout' | 'setup' | 'poison';
+
+const BY_CODE: Readonly<Record<string, ErrorClass>> = {
+  '25006': 'read-only',
+  '40P01': 'conflict',
+  '40001': 'conflict',
+  '57014': 'timeout',
+  '55P03': 'timeout', // lock_timeout
+  '53100': 'full',
+  '53200': 'full',
+  '53300': 'full',
+  '53400': 'full',
+  '54000': 'poison', // program_limit_exceeded: a row too long for an index
+  '0A000': 'setup',
+  '3D000': 'setup', // no such database
+  '25P03': 'connection', // idle_in_transaction_session_timeout
+  '25P04': 'connection', // transaction_timeout
+};
+
+/** By the first two characters of the code. */
+const BY_CLASS: Readonly<Record<string, ErrorClass>> = {
+  '08': 'connection',
+  '57': 'connection', // the server is going, or coming
+  '58': 'full', // an I/O error of its disk
+  XX: 'connection',
+  '53': 'full',
+  '40': 'conflict',
+  '28': 'setup',
+  '42': 'setup',
+  '3F': 'setup',
+  '22': 'poison',
+  '23': 'poison',
+};
+
+/** Of anything that was thrown on the way to Postgres or by it. What has no code of SQL is a connection that broke or timed out. */
+export function classify(error: unknown): ErrorClass {
+  const code = sqlState(error);
+  if (code === undefined) return 'connection';
+  return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'connection';
+}
+
+/** The five characters of SQLSTATE; undefined: it is no answer of a server. */
+export function sqlState(error: unknown): string | undefined {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined;
+}
+
+/** What puts it right, where a person must. */
+export function advice(error: unknown): string | undefined {
+  const code = sqlState(error);
+  return code === undefined ? undefined : (ADVICE[code] ?? ADVICE[code.slice(0, 2)]);
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  '42P01': 'a table is missing: run "podwhois migrate" as a role that may create it',
+  '3F000': 'the schema is missing: run "podwhois migrate" as a role that may create it',
+  '42501': 'a permission is missing: docs/postgres.md lists the grants',
+  '28P01': 'the password is wrong: see PGPASSWORD_FILE, which is read again with every connection',
+  '28': 'the server refuses the role: see its pg_hba.conf, PGUSER and PGSSLMODE',
+  '3D000': 'the database is missing: see PGDATABASE',
+};

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { Database, TIME_LIMITS } from '../../../src/sinks/postgres/database.ts';
+import type { TimeLimits } from '../../../src/sinks/postgres/database.ts';
+import { classify, sqlState } from '../../../src/sinks/postgres/error-class.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+
+let postgres: RealPostgres;
+before(async () => void (postgres = await startPostgres()));
+after(async () => await postgres.down());
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+function open(environment: Readonly<Record<string, string>> = {}, limits: Partial<TimeLimits> = {}): Database {
+  const access = accessOf(postgres.settings(environment));
+  return new Database({ access, poolSize: 1, log: silent, limits: { ...TIME_LIMITS, ...limits } });
+}
+
+const failure = async (work: Promise<unknown>): Promise<unknown> =>
+  await work.then(
+    () => assert.fail('it should have failed'),
+    (error: unknown) => error,
+  );
+
+test('a transaction commits when its work is done, and nothing of it is there when it fails', async () => {
+  const database = open();
+  await postgres.query('CREATE TABLE commits (n int)');
+  try {
+    assert.equal(
+      await database.transaction(async (session) => await session.write('INSERT INTO commits VALUES (1)')),
+      1,
+    );
+    const planted = new Error('planted');
+    const error = await failure(
+      database.transaction(async (session) => {
+        await session.write('INSERT INTO commits VALUES (2)');
+        throw planted;
+      }),
+    );
+    assert.equal(error, planted);
+    const rows = await database.transaction(async (session) => await session.query('SELECT n FROM commits'));
+    assert.deepEqual(rows, [{ n: 1 }]);
+  } finally {
+    await database.close();
+  }
+});
+
+test('half-open: a server that goes silent is given up after the time limit, and the next connection is a new one', async () => {
+  const proxy = await TcpProxy.to(postgres.port);
+  const database = open({ PGPORT: String(proxy.port) }, { query: 300, connect: 300 });
+  try {
+    await database.transaction(async (session) => await session.query('SELECT 1'));
+    proxy.blackHole = true;
+    assert.equal(
+      classify(await failure(database.transaction(async (session) => await session.query('SELECT 1')))),
+      'connection',
+    );
+    // Nor does a new connection wait for ever.
+    assert.equal(
+      classify(await failure(database.transaction(async (session) => await session.query('SELECT 1')))),
+      'connection',
+    );
+    proxy.blackHole = false;
+    proxy.cut();
+    assert.equal((await database.transaction(async (session) => await session.query('SELECT 1'))).length, 1);
+    assert.ok(proxy.connections >= 3);
+  } finally {
+    await database.close();
+    await proxy.close();
+  }
+});
+
+test('half-open in the middle of a COPY: it is given up, and nothing of it is there', async () => {
+  const proxy = await TcpProxy.to(postgres.port);
+  const database = open({ PGPORT: String(proxy.port) }, { query: 300 });
+  await postgres.query('CREATE TABLE copied (n int)');
+  try {
+    const error = await failure(
+      database.transaction(async (session) => {
+        proxy.blackHole = true;
+        await session.copyIn('COPY copied FROM STDIN', Readable.from(['1\n', '2\n']));
+      }),
+    );
+    assert.equal(classify(error), 'connection');
+    proxy.blackHole = false;
+    proxy.cut();
+    assert.deepEqual(await postgres.query('SELECT * FROM copied'), []);
+    await database.transaction(
+      async (session) => await session.copyIn('COPY copied FROM STDIN', Readable.from(['7\n'])),
+    );
+    assert.deepEqual(await postgres.query('SELECT * FROM copied'), [{ n: 7 }]);
+  } finally {
+    await database.close();
+    await proxy.close();
+  }
+});
+
+test('statement timeout 57014: the server ends a statement that takes too long', async () => {
+  const database = open({}, { statement: 200 });
+  try {
+    const error = await failure(database.transaction(async (session) => await session.query('SELECT pg_sleep(5)')));
+    assert.equal(sqlState(error), '57014');
+    assert.equal(classify(error), 'timeout');
+  } finally {
+    await database.close();
+  }
+});
+
+test('a transaction that stands still is ended by the server, so that a frozen process holds no lock', async () => {
+  const database = open({}, { idleInTransaction: 100 });
+  try {
+    const error = await failure(
+      database.transaction(async (session) => {
+        await session.query('SELECT 1');
+        await new Promise((resolve) => setTimeout(resolve, 400));
+        await session.query('SELECT 1');
+      }),
+    );
+    assert.equal(classify(error), 'connection');
+  } finally {
+    await database.close();
+  }
+});
+
+test('password 28P01: it is read from its file with every connection, so that a new one is believed', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'podwhois-password-'));
+  const file = join(dir, 'password');
+  writeFileSync(file, 'wrong\n');
+  const database = open({ PGPASSWORD: '', PGPASSWORD_FILE: file });
+  try {
+    const error = await failure(database.transaction(async (session) => await session.query('SELECT 1')));
+    assert.equal(sqlState(error), '28P01');
+    assert.equal(classify(error), 'setup');
+    writeFileSync(file, `${postgres.password}\n`);
+    assert.equal((await database.transaction(async (session) => await session.query('SELECT 1'))).length, 1);
+  } finally {
+    await database.close();
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test('after one connection has broken the others are not used again: a failover breaks all', async () => {
+  const access = accessOf(postgres.settings());
+  const database = new Database({ access, poolSize: 2, log: silent });
+  const pid = async (): Promise<unknown> =>
+    await database.transaction(async (session) => (await session.query('SELECT pg_backend_pid() AS pid'))[0]?.['pid']);
+  try {
+    const both = await Promise.all([pid(), pid()]);
+    await failure(
+      database.transaction(async (session) => await session.query('SELECT pg_terminate_backend(pg_backend_pid())')),
+    );
+    assert.ok(!both.includes(await pid()));
+  } finally {
+    await database.close();
+  }
+});

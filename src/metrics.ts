@@ -23,7 +23,7 @@ export const COUNTERS = {
   relists_total: {
     help: 'Lists begun, by what made them necessary',
     label: 'cause',
-    values: ['start', 'periodic', 'gone', 'corrupt', 'backwards', 'error'],
+    values: ['start', 'periodic', 'gone', 'corrupt', 'backwards', 'outage', 'error'],
   },
   drift_total: {
     help: 'Pods that a periodic list had to repair: watch events that were lost',

@@ -52,6 +52,10 @@ export function isForbidden(error: unknown): boolean {
   return error instanceof ApiError && error.status === 403;
 }
 
+export function isThrottled(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 429;
+}
+
 export function retryAfterOf(error: unknown): number {
   return error instanceof ApiError ? error.retryAfterMs : 0;
 }

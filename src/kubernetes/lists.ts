@@ -120,7 +120,8 @@ export class Lists<T extends ApiObject> {
     // The list is the second answer of rule B8: if it is older too it makes the rebuild, else it repairs what a restored etcd left.
     if (cause === 'backwards') return CONFIRM_AFTER_MS;
     const { clock } = this.#slice;
-    const jitter = cause === 'gone' && this.#size > LARGE ? clock.random() * LARGE_JITTER_MS : 0;
+    const jitter =
+      (cause === 'gone' || cause === 'outage') && this.#size > LARGE ? clock.random() * LARGE_JITTER_MS : 0;
     const again = this.isPaced;
     this.#pacedAt = clock.now();
     if (again) return this.#pacing.next() + jitter;

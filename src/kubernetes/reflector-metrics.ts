@@ -12,5 +12,5 @@ export interface ReflectorMetrics {
   readonly backwards_total: Counts<'all'>;
 }
 
-export type ListCause = 'start' | 'periodic' | 'gone' | 'corrupt' | 'backwards' | 'error';
+export type ListCause = 'start' | 'periodic' | 'gone' | 'corrupt' | 'backwards' | 'outage' | 'error';
 export type WatchEnd = 'clean' | 'error' | 'gone' | 'corrupt' | 'idle';

@@ -38,7 +38,7 @@ const AFTER_MISTAKE_MS = 1_000;
  *                            └───────────────────────────────────────────────────────────────────────────┘
  *     watches  wait for a list ─► watch from `resumeFrom` ─► closed cleanly: at once again (B3)
  *                    ▲                                    ├► error, silence: back off, again from where it was; then a read (B8)
- *                    └─────────── 410, corrupt: ask for a list ◄┘ (B4, B6)
+ *                    └─────────── 410, corrupt: ask for a list ◄┘ (B4, B6); accepted after an outage: too, and go on (decision 6)
  *     reads    every third of READY_MAX_STALENESS and after a failed watch ─► older than what was seen (B8): ask for a list
  *
  * Why no interleaving of a list with a watch is wrong: see `Progress`' invariant and `SliceStore`'s promise that a list at version
@@ -46,6 +46,7 @@ const AFTER_MISTAKE_MS = 1_000;
  * - A list ends while a watch runs, reconnects or backs off: the watch goes on from the later of both versions.
  * - A 410 while a list is under way: that list will do; the watch starts from it, or gets the next 410.
  * - Something corrupt while a list is under way: that list may be older than what was corrupt, so it begins again.
+ * - Watching goes on after an outage while a list is under way: that list may be of the history before, so it begins again.
  * - Versions went backwards while a list is under way: it may be of the former history, so it begins again; when the
  *   rebuild is committed, the running watch is cut and starts from there.
  * Nothing but its signal ends it.

@@ -1,4 +1,4 @@
-import { ApiError, DeadlineError, isGone, retryAfterOf } from './api-error.ts';
+import { ApiError, DeadlineError, isGone, isThrottled, retryAfterOf } from './api-error.ts';
 import { refusedByStore } from './api-object.ts';
 import { Backoff } from './backoff.ts';
 import { Bell } from './bell.ts';
@@ -23,8 +23,16 @@ export interface WatchesOptions<T extends ApiObject> {
   readonly onRecovered: () => void;
 }
 
+/**
+ * Decision 0006. Nothing heard for so long, and then accepted again: behind it an etcd may have been restored, and its
+ * versions have come past ours. No API server starts in less.
+ */
+const OUTAGE_MS = 2_000;
+
 /** A watch that ended sooner than this and brought nothing is not worth the next one at once: else a broken server makes us spin. */
 const WORTHWHILE_MS = 500;
+/** And one that brought something is, but not more than so often: half of what rule B3 lets us be blind. */
+const APART_MS = 50;
 
 /** Something in the stream needs a list (rule B6). */
 class Corrupt extends Error {
@@ -46,6 +54,10 @@ export class Watches<T extends ApiObject> {
   #current: AbortController | undefined;
   #failed = false;
   #isOpen = false;
+  /** When something was heard of the API server last. */
+  #heardAt = -Infinity;
+  /** While watching fails: when something was heard last before. */
+  #outageSince: number | undefined;
 
   constructor(options: WatchesOptions<T>) {
     const { clock } = options.slice;
@@ -65,6 +77,7 @@ export class Watches<T extends ApiObject> {
   /** A list was committed. After a rebuild (B8) the running watch belongs to a history that is no more. */
   listed(rebuilt: boolean): void {
     if (rebuilt) this.#current?.abort();
+    this.#heard();
     this.#bell.ring();
   }
 
@@ -86,21 +99,27 @@ export class Watches<T extends ApiObject> {
     const onOpen = (): void => {
       this.#isOpen = true;
       works(this.#slice, 'watch');
+      const outage = clock.now() - (this.#outageSince ?? Infinity);
       if (this.#failed) this.#options.onRecovered();
       this.#failed = false;
+      this.#heard();
+      if (outage >= OUTAGE_MS) this.#resumedAfter(outage);
     };
     let delay: number;
     try {
       const options = { seconds: this.#seconds(), signal: current.signal, onOpen };
       for await (const batch of this.#slice.listWatch.watch(from, options)) {
         current.signal.throwIfAborted();
+        this.#heard();
         this.#apply(batch);
         this.#settled();
       }
       metrics.watches_total.clean++;
-      const worthwhile = progress.version !== from || clock.now() - startedAt >= WORTHWHILE_MS;
+      this.#heard();
+      const lasted = clock.now() - startedAt;
+      const worthwhile = progress.version !== from || lasted >= WORTHWHILE_MS;
       if (worthwhile) this.#settled();
-      delay = worthwhile ? 0 : this.#spin.next();
+      delay = worthwhile ? APART_MS - lasted : this.#spin.next();
     } catch (error) {
       if (current.signal.aborted) return;
       const end = endOf(error, this.#isOpen);
@@ -114,6 +133,8 @@ export class Watches<T extends ApiObject> {
         return this.#options.requestList(error instanceof Corrupt ? error.listCause : end);
       }
       this.#failed = true;
+      // Whoever is too busy is there.
+      if (!isThrottled(error)) this.#outageSince ??= this.#heardAt;
       delay = this.#backoff.next(retryAfterOf(error));
       complain(this.#slice, 'watch', error, delay);
     } finally {
@@ -128,6 +149,25 @@ export class Watches<T extends ApiObject> {
   #seconds(): number {
     const { watchMs, slice } = this.#options;
     return Math.max(5, Math.round((watchMs / 1000) * (1 - slice.clock.random() / 5)));
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#slice.clock.now();
+    this.#outageSince = undefined;
+  }
+
+  /**
+   * The watch goes on, and a list says beside it whether this is the history that we know: a watch does not, when the versions
+   * of another one have come past ours, and a consistent read neither. Until then nothing is proof of freshness.
+   */
+  #resumedAfter(outageMs: number): void {
+    const { log, progress } = this.#slice;
+    log.info(
+      { from: progress.version, outageMs: Math.round(outageMs) },
+      'the API server is back, everything is listed',
+    );
+    progress.withhold();
+    this.#options.requestList('outage');
   }
 
   #settled(): void {

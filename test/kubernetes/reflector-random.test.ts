@@ -48,7 +48,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('bookmark' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('snapshot' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restore' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restore' as const), overtaken: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('replay' as const) }) },
   {
     weight: 4,
@@ -171,7 +171,7 @@ class Player {
         this.#snapshot = cluster.snapshot();
         break;
       case 'restore':
-        if (this.#snapshot) await this.#restore(this.#snapshot);
+        if (this.#snapshot) await this.#restore(this.#snapshot, one.overtaken);
         break;
       case 'replay':
         for (const pod of cluster.pods.values()) cluster.send({ type: 'MODIFIED', object: pod });
@@ -205,11 +205,28 @@ class Player {
     }
   }
 
-  /** Rule B8 sees a version that went back, not one that has come past the old one again: nothing is written until it was seen. */
-  async #restore(state: ReturnType<ModelCluster['snapshot']>): Promise<void> {
+  /**
+   * A read sees a version that went back, and after an outage a list sees one that has come past the old one again (decision 0006):
+   * so nothing is written until it was seen, or while nothing is answered.
+   */
+  async #restore(state: ReturnType<ModelCluster['snapshot']>, overtaken: boolean): Promise<void> {
+    const cluster = this.#cluster;
     this.heal();
-    this.#cluster.restore(state);
+    const former = cluster.version;
+    const { intercept } = cluster;
+    if (overtaken) {
+      cluster.intercept = () => {
+        throw new Error('ECONNREFUSED');
+      };
+    }
+    cluster.restore(state);
     this.#snapshot = undefined;
+    if (overtaken) {
+      for (let n = 0; n < 3; n++) cluster.put(`new${n}`, { uid: this.#uid(`new${n}`) });
+      cluster.version = Math.max(cluster.version, former) + 1;
+      await this.#clock.advance(3_000);
+      cluster.intercept = intercept;
+    }
     await this.#clock.advance(90_000);
   }
 

@@ -221,7 +221,15 @@ test('B5 429 with Retry-After is honoured, by the watch as by the list, and is n
   cluster.closeWatches();
   await clock.advance(30_000);
   assert.ok((at[1] ?? 0) - (at[0] ?? 0) >= 20_000);
-  assert.deepEqual(metrics.relists_total, { start: 1, periodic: 0, gone: 0, corrupt: 0, backwards: 0, error: 0 });
+  assert.deepEqual(metrics.relists_total, {
+    start: 1,
+    periodic: 0,
+    gone: 0,
+    corrupt: 0,
+    backwards: 0,
+    outage: 0,
+    error: 0,
+  });
 });
 
 test('B5 401 does not end it', async (t) => {

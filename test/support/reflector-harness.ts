@@ -13,7 +13,7 @@ export function zeroMetrics(): ReflectorMetrics {
     lists_total: { ok: 0, error: 0, older: 0, shrunken: 0 },
     watches_total: { clean: 0, error: 0, gone: 0, corrupt: 0, idle: 0 },
     watch_events_total: { added: 0, modified: 0, deleted: 0, bookmark: 0, error: 0 },
-    relists_total: { start: 0, periodic: 0, gone: 0, corrupt: 0, backwards: 0, error: 0 },
+    relists_total: { start: 0, periodic: 0, gone: 0, corrupt: 0, backwards: 0, outage: 0, error: 0 },
     drift_total: { added: 0, modified: 0, deleted: 0 },
     consistent_reads_total: { ok: 0, error: 0, backwards: 0 },
     unreadable_total: { all: 0 },

@@ -1,3 +1,4 @@
+import { DeadlineError } from './api-error.ts';
 import { Deadline } from './deadline.ts';
 import { WireError } from './wire/format.ts';
 import type { ResourceVersion } from '../pod.ts';
@@ -60,6 +61,8 @@ export const DEADLINES = {
   answer: 20_000,
   /** For a page, its last byte included. The API server itself gives up after 60 s. */
   page: 60_000,
+  /** For all pages of a list: the API server forgets a list's version after 5 to 10 minutes. */
+  pages: 600_000,
   /** For one event, from its first byte to its last. */
   event: 10_000,
   /** Without a byte in a watch. Bookmarks come once a minute, the first after up to two (B2). */
@@ -117,9 +120,12 @@ export class ApiListWatch<T> implements ListWatch<T> {
   async *pages(signal: AbortSignal): AsyncIterable<ListPage<T>> {
     let version: ResourceVersion | undefined;
     let token = '';
+    const end = this.#clock.now() + this.#deadlines.pages;
     do {
+      const left = end - this.#clock.now();
+      if (left <= 0) throw new DeadlineError(`a list not at its end within ${this.#deadlines.pages / 1000} s`);
       const query = { limit: `${PAGE_SIZE}`, ...(token && { continue: token }) };
-      const page = await this.#page({ ...this.#selectors(), ...query }, this.#deadlines.page, signal);
+      const page = await this.#page({ ...this.#selectors(), ...query }, Math.min(left, this.#deadlines.page), signal);
       version ??= page.resourceVersion;
       if (page.resourceVersion !== version) throw new WireError('the pages of a list are of different versions');
       if (page.continue && page.continue === token) throw new WireError('a page of a list leads to itself');

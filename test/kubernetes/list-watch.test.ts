@@ -259,6 +259,28 @@ test('slow drip: a page that comes byte by byte is given up after 60 s, a read a
   }
 });
 
+test('endless pages: a list that has no end is given up after 10 minutes, however quick each page is', async () => {
+  const { clock, transport, listWatch } = scripted();
+  let page = 0;
+  const next = (): void => {
+    transport.answer(async (signal) => {
+      await clock.sleep(1_000, signal);
+      next();
+      return [listBody(7, [thing(`t${++page}`, 7)], `token-${page}`)];
+    });
+  };
+  next();
+  const read = (async () => {
+    for await (const _ of listWatch.pages(never));
+  })();
+  const given = assert.rejects(read, { name: 'DeadlineError', message: /within 600 s/ });
+  await clock.advance(599_000);
+  assert.equal(page, 599);
+  await clock.advance(2_000);
+  await given;
+  assert.equal(clock.sleepers, 0);
+});
+
 test('B1 a streamed list on which nothing comes before its end is given up after 10 s', async () => {
   const { clock, transport, listWatch } = scripted();
   transport.answer(async function* (signal) {

@@ -75,6 +75,25 @@ test('B3 a server that closes every watch at once is not asked in a tight loop',
   assert.equal(cluster.watches, 1);
 });
 
+test('B3 nor is one that ends every watch after one new bookmark: twenty times a second at most, and blind under 100 ms', async (t) => {
+  const { cluster, clock, served } = await synced(t);
+  cluster.intercept = ({ verb }) => {
+    if (verb !== 'watch') return;
+    void clock.sleep(2, new AbortController().signal).then(() => {
+      cluster.tick();
+      cluster.bookmark();
+      cluster.closeWatches();
+    });
+  };
+  cluster.closeWatches();
+  await clock.advance(10_000);
+  const watches = cluster.requests.filter((request) => request.startsWith('watch')).length;
+  assert.ok(watches > 150 && watches <= 205, `${watches} watches in ten seconds`);
+  cluster.put('d');
+  await clock.advance(99);
+  assert.ok(served().includes('d'));
+});
+
 test('B4 410 as an HTTP status is answered by a list at once, without back-off the first time', async (t) => {
   const { cluster, clock, served, metrics } = await synced(t);
   cluster.intercept = ({ verb, from }) => {

@@ -1,7 +1,8 @@
-import type { ContainerKind, Owner, StringMap } from '../pod.ts';
+import type { ContainerKind, StringMap } from '../pod.ts';
 import { Interner } from './interner.ts';
 import { labelsFromJson, NO_STRINGS } from './labels.ts';
-import { PodFacts } from './pod-facts.ts';
+import { apiGroupOf, PodFacts } from './pod-facts.ts';
+import type { Controller } from './pod-facts.ts';
 import { boolean, integer, list, NOTHING, record, seconds, text } from './wire/json-values.ts';
 import type { JsonObject } from './wire/json-values.ts';
 
@@ -13,7 +14,7 @@ import type { JsonObject } from './wire/json-values.ts';
 export class PodFromJson {
   readonly #annotations: ReadonlySet<string>;
   readonly #labels = new Interner<StringMap>(1 << 22);
-  readonly #owners = new Interner<Owner>(1 << 21);
+  readonly #owners = new Interner<Controller>(1 << 21);
 
   constructor(annotations: ReadonlySet<string>) {
     this.#annotations = annotations;
@@ -58,15 +59,16 @@ export class PodFromJson {
   }
 }
 
-function controllerOf(references: readonly unknown[]): Owner | undefined {
-  let owner: Owner | undefined;
+function controllerOf(references: readonly unknown[]): Controller | undefined {
+  let owner: Controller | undefined;
   for (const one of references) {
     const reference = record(one, 'metadata.ownerReferences[]');
+    const apiGroup = apiGroupOf(text(reference['apiVersion'], 'metadata.ownerReferences[].apiVersion'));
     const kind = text(reference['kind'], 'metadata.ownerReferences[].kind');
     const name = text(reference['name'], 'metadata.ownerReferences[].name');
     const uid = text(reference['uid'], 'metadata.ownerReferences[].uid');
     const controller = boolean(reference['controller'], 'metadata.ownerReferences[].controller');
-    if (controller) owner ??= { kind, name, uid };
+    if (controller) owner ??= { apiGroup, kind, name, uid };
   }
   return owner;
 }

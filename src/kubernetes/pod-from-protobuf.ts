@@ -1,7 +1,8 @@
-import type { ContainerKind, Owner, StringMap } from '../pod.ts';
+import type { ContainerKind, StringMap } from '../pod.ts';
 import { Interner } from './interner.ts';
 import { labelsFromProtobuf } from './labels.ts';
-import { PodFacts } from './pod-facts.ts';
+import { apiGroupOf, PodFacts } from './pod-facts.ts';
+import type { Controller } from './pod-facts.ts';
 import { MessageReader } from './wire/message-reader.ts';
 
 /**
@@ -12,7 +13,7 @@ export class PodFromProtobuf {
   readonly #reader = new MessageReader();
   readonly #annotations: ReadonlySet<string>;
   readonly #labels = new Interner<StringMap>(1 << 22);
-  readonly #owners = new Interner<Owner | typeof NO_CONTROLLER>(1 << 21);
+  readonly #owners = new Interner<Controller | typeof NO_CONTROLLER>(1 << 21);
   /** What was read before: neighbours in a list have texts in common, and so have the fields of one pod. */
   #before = new PodFacts();
 
@@ -256,11 +257,12 @@ const MAX_SECONDS = 8.64e12;
 const NO_CONTROLLER = 'no controller';
 
 /** meta/v1.OwnerReference, a run of them */
-function readController(run: string): Owner | typeof NO_CONTROLLER {
+function readController(run: string): Controller | typeof NO_CONTROLLER {
   const reader = new MessageReader(Buffer.from(run, 'latin1'));
-  let owner: Owner | undefined;
+  let owner: Controller | undefined;
   while (reader.nextField() !== 0) {
     const end = reader.open(reader.length);
+    let apiGroup = '';
     let kind = '';
     let name = '';
     let uid = '';
@@ -269,10 +271,11 @@ function readController(run: string): Owner | typeof NO_CONTROLLER {
       if (field === 1) kind = reader.text(end);
       else if (field === 3) name = reader.text(end);
       else if (field === 4) uid = reader.text(end);
+      else if (field === 5) apiGroup = apiGroupOf(reader.text(end));
       else if (field === 6) controller = reader.boolean();
     }
     reader.close(end);
-    if (controller) owner ??= { kind, name, uid };
+    if (controller) owner ??= { apiGroup, kind, name, uid };
   }
   reader.close(reader.length);
   return owner ?? NO_CONTROLLER;

@@ -55,7 +55,7 @@ class PodRecord implements Pod {
     this.ready = facts.ready;
     this.serviceAccount = share.serviceAccount(facts.serviceAccount);
     this.owner = facts.owner;
-    this.workload = share.workload(workloadOf(this.owner, this.labels, facts.createdAt * 1000));
+    this.workload = share.workload(workloadOf(facts.owner, this.labels, facts.createdAt * 1000));
     this.qosClass = share.qosClass(facts.qosClass);
     this.createdSecond = facts.createdAt;
     this.startedSecond = facts.startedAt;

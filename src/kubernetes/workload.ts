@@ -1,16 +1,17 @@
-import type { Owner, StringMap, Workload } from '../pod.ts';
+import type { StringMap, Workload } from '../pod.ts';
+import type { Controller } from './pod-facts.ts';
 
 /**
  * What a pod belongs to in the eyes of its user. A wrong guess is worse than none: where the evidence is missing, the
  * workload is the owner itself.
  */
-export function workloadOf(owner: Owner | undefined, labels: StringMap, createdAt: number): Workload | undefined {
+export function workloadOf(owner: Controller | undefined, labels: StringMap, createdAt: number): Workload | undefined {
   if (!owner) return undefined;
-  if (owner.kind === 'ReplicaSet') {
+  if (owner.apiGroup === 'apps' && owner.kind === 'ReplicaSet') {
     const name = deploymentName(owner.name, labels['pod-template-hash']);
     if (name) return { kind: 'Deployment', name, source: 'pod-template-hash' };
   }
-  if (owner.kind === 'Job') {
+  if (owner.apiGroup === 'batch' && owner.kind === 'Job') {
     const name = cronJobName(owner.name, createdAt);
     if (name) return { kind: 'CronJob', name, source: 'scheduled-time' };
   }

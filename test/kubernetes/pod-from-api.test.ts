@@ -196,6 +196,22 @@ test('owner is the first controller, or nobody', () => {
   assert.equal(ownerOf(reference('a', false), reference('b', true), reference('c', true)), 'b');
 });
 
+test('a workload is derived from the API group and the kind of the owner, in both formats', () => {
+  const workloadOf = (owner: Json): string | undefined =>
+    fromBoth({
+      metadata: {
+        labels: { 'pod-template-hash': '84cd' },
+        ownerReferences: [{ ...owner, uid: 'u', controller: true }],
+      },
+    }).workload?.kind;
+  const replicaSet = { kind: 'ReplicaSet', name: 'web-84cd' };
+  assert.equal(workloadOf({ apiVersion: 'apps/v1', ...replicaSet }), 'Deployment');
+  assert.equal(workloadOf({ apiVersion: 'apps/v2beta1', ...replicaSet }), 'Deployment');
+  for (const apiVersion of ['example.com/v1', 'v1', 'apps', '/v1', '', undefined]) {
+    assert.equal(workloadOf({ apiVersion, ...replicaSet }), 'ReplicaSet', apiVersion);
+  }
+});
+
 test('F the last applied configuration is never kept, whatever is asked for', () => {
   const key = 'kubectl.kubernetes.io/last-applied-configuration';
   const pod = fromBoth({ metadata: { annotations: { [key]: 'secret', a: 'x', b: 'y' } } }, [key, 'a']);
@@ -235,6 +251,7 @@ test('both formats give the identical record, whatever the pod says', () => {
     { maxLength: 10 },
   );
   const reference = fc.record({
+    apiVersion: fc.constantFrom('apps/v1', 'batch/v1', 'v1', 'example.com/v1'),
     kind: fc.constantFrom('ReplicaSet', 'Job', 'Other'),
     name: word,
     uid: word,

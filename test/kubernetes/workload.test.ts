@@ -13,7 +13,11 @@ test('a pod without an owner has no workload', () => {
 
 test('an owner of another kind is the workload', () => {
   for (const kind of ['StatefulSet', 'DaemonSet', 'Node', 'Deployment', 'CronJob', 'constructor']) {
-    const workload = workloadOf({ kind, name: 'web-5d4', uid: 'u' }, { 'pod-template-hash': '5d4' }, CREATED);
+    const workload = workloadOf(
+      { apiGroup: 'apps', kind, name: 'web-5d4', uid: 'u' },
+      { 'pod-template-hash': '5d4' },
+      CREATED,
+    );
     assert.deepEqual(workload, { kind, name: 'web-5d4', source: 'owner' });
   }
 });
@@ -40,7 +44,7 @@ for (const [name, hash, deployment] of REPLICA_SETS) {
     const expected = deployment
       ? { kind: 'Deployment', name: deployment, source: 'pod-template-hash' }
       : { kind: 'ReplicaSet', name, source: 'owner' };
-    assert.deepEqual(workloadOf({ kind: 'ReplicaSet', name, uid: 'u' }, labels, CREATED), expected);
+    assert.deepEqual(workloadOf({ apiGroup: 'apps', kind: 'ReplicaSet', name, uid: 'u' }, labels, CREATED), expected);
   });
 }
 
@@ -75,6 +79,21 @@ for (const [what, name, cronJob] of JOBS) {
     const expected = cronJob
       ? { kind: 'CronJob', name: cronJob, source: 'scheduled-time' }
       : { kind: 'Job', name, source: 'owner' };
-    assert.deepEqual(workloadOf({ kind: 'Job', name, uid: 'u' }, {}, CREATED), expected);
+    assert.deepEqual(workloadOf({ apiGroup: 'batch', kind: 'Job', name, uid: 'u' }, {}, CREATED), expected);
   });
 }
+
+test("somebody's own kind that is called ReplicaSet or Job has no Deployment and no CronJob", () => {
+  const labels = { 'pod-template-hash': '84cd' };
+  for (const apiGroup of ['', 'example.com', 'apps.example.com', 'Apps', 'constructor']) {
+    for (const [kind, name] of [
+      ['ReplicaSet', 'web-84cd'],
+      ['Job', `backup-${minuteAt(CREATED)}`],
+    ] as const) {
+      const workload = workloadOf({ apiGroup, kind, name, uid: 'u' }, labels, CREATED);
+      assert.deepEqual(workload, { kind, name, source: 'owner' }, `${kind} of "${apiGroup}"`);
+    }
+  }
+  const swapped = workloadOf({ apiGroup: 'batch', kind: 'ReplicaSet', name: 'web-84cd', uid: 'u' }, labels, CREATED);
+  assert.equal(swapped?.source, 'owner');
+});

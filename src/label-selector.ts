@@ -6,6 +6,8 @@ import type { StringMap } from './pod.ts';
  * Takes time linear in the text, and in the requirements when matching.
  */
 export interface LabelSelector {
+  /** How many there are. */
+  readonly requirements: number;
   matches(labels: StringMap): boolean;
 }
 
@@ -22,7 +24,8 @@ export type ParsedSelector =
 export function parseLabelSelector(text: string): ParsedSelector {
   try {
     const requirements = new Parser(scan(text)).requirements();
-    return { selector: { matches: (labels) => requirements.every((requirement) => requirement(labels)) } };
+    const matches = (labels: StringMap): boolean => requirements.every((requirement) => requirement(labels));
+    return { selector: { requirements: requirements.length, matches } };
   } catch (error) {
     if (error instanceof Wrong) return { error: { message: error.message, column: error.column } };
     throw error;

@@ -24,12 +24,16 @@ export const LIMITS = {
   maxPage: 1_000,
   /** A page also ends here: an allow-listed annotation can be 256 KiB long. */
   maxPageBytes: 4 * 1024 * 1024,
+  /** Of pages and batches that are being made or not yet read, together. 64 full pages of ordinary pods are 45 MB. */
+  maxOutgoing: 64 * 1024 * 1024,
   /** Pods looked at in one turn of the event loop: about half a millisecond of work. */
   scanPerTurn: 256,
-  /** Scans of /pods under way; one piece of one of them runs per turn, so more only wait longer. */
+  /** Pages of /pods that are being made or not yet read; one piece of one of them is made per turn, so more only wait longer. */
   maxScans: 64,
   /** Of `/pods?by=ip`, which last as long as their reader takes. */
   maxExports: 8,
+  /** A piece of them, or of a stream, ends here: what 256 pods with long labels would be. */
+  maxPieceBytes: 256 * 1024,
 
   maxWait: 2_000,
   maxWaiters: 1_000,

@@ -2,7 +2,7 @@ import { answer } from '../index/answer.ts';
 import type { View } from '../index/answer.ts';
 import { canonicalIp } from '../index/ip-address.ts';
 import { ERRORS, errorBody, MISS_REASONS } from '../errors.ts';
-import type { ErrorCode, MissReason } from '../errors.ts';
+import type { Candidate, ErrorCode, MissReason } from '../errors.ts';
 import type { Counters, LookupOutcome } from '../metrics.ts';
 import type { Pod } from '../pod.ts';
 import { AnswerCache } from './answer-cache.ts';
@@ -17,6 +17,7 @@ export interface Decision {
   readonly status: number;
   readonly code?: ErrorCode;
   readonly reason?: MissReason;
+  readonly candidates?: readonly Candidate[];
   /** JSON, all ASCII. */
   readonly body: string;
   /** Another pod, or one pod less, may change it (rule C5). */
@@ -156,5 +157,5 @@ const MAX_CANDIDATES = 100;
 function ambiguous(pods: readonly Pod[]): Decision {
   const candidates = pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
   const body = asciiJson(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
-  return { ...decide('ambiguous', ERRORS.ambiguous.status, body), code: 'ambiguous', mayChange: true };
+  return { ...decide('ambiguous', ERRORS.ambiguous.status, body), code: 'ambiguous', candidates, mayChange: true };
 }

@@ -5,6 +5,7 @@ import type { ServerOptions } from './context.ts';
 import type { Freshness } from './freshness.ts';
 import type { Limits } from './limits.ts';
 import type { Lookup } from './lookup.ts';
+import type { Room } from './outgoing.ts';
 import type { PodJson } from './pod-json.ts';
 import type { Turns } from './turns.ts';
 import type { Waiters } from './waiters.ts';
@@ -25,6 +26,7 @@ export interface Parts extends ServerOptions {
   readonly lookup: Lookup;
   readonly waiters: Waiters;
   readonly turns: Turns;
+  readonly room: Room;
   /** Aborted when the server stops: streams end. */
   readonly closing: AbortSignal;
   /** The server stops, and still serves. */

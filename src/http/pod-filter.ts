@@ -1,5 +1,6 @@
 import { canonicalIp } from '../index/ip-address.ts';
 import { parseLabelSelector } from '../label-selector.ts';
+import type { LabelSelector } from '../label-selector.ts';
 import type { Pod } from '../pod.ts';
 import { Problem } from './problem.ts';
 
@@ -17,6 +18,8 @@ export interface PodFilter {
   readonly namespace: string | undefined;
   /** Canonical. Every pod that holds it: host-network and terminal ones too (rule A6). */
   readonly ip: string | undefined;
+  /** How many tests a pod may cost. */
+  readonly tests: number;
   matches(pod: Pod): boolean;
 }
 
@@ -28,10 +31,12 @@ export function podFilter(query: FilterQuery): PodFilter {
   if (node !== undefined) tests.push((pod) => pod.nodeName === node);
   if (phase !== undefined) tests.push((pod) => pod.phase === phase);
   if (query.owner !== undefined) tests.push(ownedBy(query.owner));
-  if (query.label_selector !== undefined) tests.push(labelled(query.label_selector));
+  const selector = query.label_selector === undefined ? undefined : selectorOf(query.label_selector);
+  if (selector) tests.push((pod) => selector.matches(pod.labels));
   const ip = query.ip === undefined ? undefined : addressOf(query.ip);
   if (ip !== undefined) tests.push((pod) => pod.podIps.includes(ip));
-  return { namespace, ip, matches: (pod) => tests.every((test) => test(pod)) };
+  const count = tests.length + (selector?.requirements ?? 0);
+  return { namespace, ip, tests: count, matches: (pod) => tests.every((test) => test(pod)) };
 }
 
 /** `Deployment/web` or `web`: the controller itself, or the workload it belongs to. No kind and no name holds a slash. */
@@ -44,10 +49,10 @@ function ownedBy(text: string): (pod: Pod) => boolean {
   return (pod) => is(pod.owner) || is(pod.workload);
 }
 
-function labelled(text: string): (pod: Pod) => boolean {
+function selectorOf(text: string): LabelSelector {
   const { selector, error } = parseLabelSelector(text);
   if (error) throw new Problem('invalid_selector', `label_selector, column ${error.column}: ${error.message}`);
-  return (pod) => selector.matches(pod.labels);
+  return selector;
 }
 
 function addressOf(text: string): string {

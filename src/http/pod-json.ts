@@ -18,11 +18,14 @@ const HOST_ENTRY = 120;
 export class PodJson {
   readonly #templates = new WeakCache<object, Template>(TEMPLATES);
   readonly #hosts = new WeakCache<object, Host>(HOSTS);
+  /** The last key of whatever is answered when not everything is in view (rule A10); empty when it is. */
+  readonly view: string;
   readonly #end: string;
 
   /** `partial` (rule A10): a conflict with a pod outside the view cannot be seen, and every pod says so. */
   constructor(partial: boolean) {
-    this.#end = partial ? '","view":"partial"}' : '"}';
+    this.view = partial ? ',"view":"partial"' : '';
+    this.#end = `"${this.view}}`;
   }
 
   of(pod: Pod): string {

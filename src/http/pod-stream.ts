@@ -6,7 +6,7 @@ import type { PodFilter } from './pod-filter.ts';
 import type { PodJson } from './pod-json.ts';
 import { isAfter } from './position.ts';
 import type { Position } from './position.ts';
-import { walk } from './scan.ts';
+import { walk, workPerTurn } from './scan.ts';
 import type { Turns } from './turns.ts';
 
 export interface PodStreamOptions {
@@ -15,6 +15,8 @@ export interface PodStreamOptions {
   readonly podJson: PodJson;
   readonly filter: PodFilter;
   readonly perTurn: number;
+  /** Of text, in one turn. */
+  readonly pieceBytes: number;
   /** Bytes that may wait for the reader. */
   readonly buffer: number;
   /** Tells this process's ids from another's. */
@@ -66,8 +68,9 @@ export class PodStream {
         const more = this.#send();
         if (more === undefined) return 'overtaken';
         if (response.writableLength > buffer) await this.#drained();
-        else if (more) await turns.next();
-        else if (!signal.aborted) await this.#woken();
+        else if (!more && !signal.aborted) await this.#woken();
+        // A change wakes all streams, and each does its piece in a turn of its own.
+        await turns.next();
       }
       return 'closed';
     } finally {
@@ -87,28 +90,33 @@ export class PodStream {
 
   /** One turn's work; whether there is more; undefined: the ring no longer reaches back to the reader. */
   #send(): boolean | undefined {
-    const { index, perTurn, filter, response } = this.#parts;
-    const changes = index.changes.since(this.#sequence);
+    const { index, filter, response, pieceBytes, podJson } = this.#parts;
+    const perTurn = workPerTurn(this.#parts.perTurn, filter);
+    const changes = index.changes.since(this.#sequence, perTurn);
     if (!changes) return undefined;
     let text = '';
-    for (const change of changes.slice(0, perTurn)) {
+    for (const change of changes) {
+      if (text.length > pieceBytes) break;
       this.#sequence = change.sequence;
       if (this.#position === 'end' || (this.#position && !isAfter(change.pod, this.#position)))
         text += this.#change(change);
     }
-    const behind = changes.length > perTurn;
+    const behind = this.#sequence !== index.changes.sequence;
     if (!behind && this.#position !== 'end') {
-      let looked = 0;
-      for (const pod of walk(index, filter, this.#position)) {
+      const walking = walk(index, filter, this.#position)[Symbol.iterator]();
+      for (let looked = 0; looked < perTurn && text.length <= pieceBytes; looked++) {
+        const { done, value: pod } = walking.next();
+        if (done) {
+          this.#position = 'end';
+          break;
+        }
         this.#position = pod;
         if (filter.matches(pod)) text += this.#event('added', pod);
-        if (++looked === perTurn) break;
       }
-      if (looked < perTurn) this.#position = 'end';
     }
     if (!behind && !this.#synced && this.#position === 'end') {
       this.#synced = true;
-      text += `event: sync\nid: ${this.#id(this.#sequence)}\ndata: {"resumed":${this.#resumed}}\n\n`;
+      text += `event: sync\nid: ${this.#id(this.#sequence)}\ndata: {"resumed":${this.#resumed}${podJson.view}}\n\n`;
     }
     if (text !== '') response.write(text);
     return behind || this.#position !== 'end';

@@ -3,12 +3,12 @@ import type { Pods } from './context.ts';
 import type { PodFilter } from './pod-filter.ts';
 import { isAfter } from './position.ts';
 import type { Position } from './position.ts';
-import { Problem } from './problem.ts';
 import type { Turns } from './turns.ts';
 
 export interface ScanOptions {
   readonly index: Pods;
   readonly turns: Turns;
+  /** Pods looked at in one turn, as `workPerTurn` has it. */
   readonly perTurn: number;
   readonly filter: PodFilter;
   readonly after?: Position | undefined;
@@ -48,6 +48,13 @@ export function walk(index: Pods, { namespace }: PodFilter, after: Position | un
   });
 }
 
+/** A selector may have 900 requirements: of the pods that a turn may look at, as many as ask no more than this many tests of each. */
+const TESTS_PER_POD = 8;
+
+export function workPerTurn(perTurn: number, { tests }: PodFilter): number {
+  return Math.max(1, Math.floor((perTurn * TESTS_PER_POD) / Math.max(TESTS_PER_POD, tests)));
+}
+
 /** All of them, or undefined when there are more than `max`. */
 function firstOf<T>(all: Iterable<T>, max: number): T[] | undefined {
   const some: T[] = [];
@@ -56,24 +63,4 @@ function firstOf<T>(all: Iterable<T>, max: number): T[] | undefined {
     some.push(one);
   }
   return some;
-}
-
-/** How many of something expensive may go on at once. */
-export class Slots {
-  #free: number;
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  /** Returns what gives it back; throws a Problem when there is none left. */
-  take(): () => void {
-    if (this.#free === 0) throw new Problem('overloaded', 'too many such requests are under way');
-    this.#free--;
-    let taken = true;
-    return () => {
-      if (taken) this.#free++;
-      taken = false;
-    };
-  }
 }

@@ -12,6 +12,11 @@ const texts = (description: string) => Type.Record(Type.String(), Type.String(),
 const literals = <const T extends readonly string[]>(values: T, options = {}) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options });
 
+/** Rule A10. */
+export const View = Type.Optional(
+  literals(['partial'], { description: 'not all pods are in view: a conflict with one outside cannot be seen' }),
+);
+
 export const Container = Type.Object({
   kind: literals(['container', 'init', 'ephemeral']),
   name: Type.String(),
@@ -61,9 +66,7 @@ export const Pod = Type.Object(
     created_at: nullable(Type.String({ format: 'date-time' })),
     started_at: nullable(Type.String({ format: 'date-time' })),
     resource_version: Type.String(),
-    view: Type.Optional(
-      literals(['partial'], { description: 'not all pods are in view: a conflict with one outside cannot be seen' }),
-    ),
+    view: View,
   },
   { $id: 'Pod' },
 );

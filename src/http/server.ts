@@ -16,6 +16,7 @@ import { Lookup } from './lookup.ts';
 import { describe } from './openapi.ts';
 import type { App, Parts } from './parts.ts';
 import type { HttpPlug } from './plug.ts';
+import { Room } from './outgoing.ts';
 import { PodJson } from './pod-json.ts';
 import { Problem } from './problem.ts';
 import { faultOf, rawAnswer, refusals, refuseConnection, refuseRequest } from './refusals.ts';
@@ -117,6 +118,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     lookup,
     waiters: new Waiters(index.changes, clock, limits.maxWaiters),
     turns: new Turns(),
+    room: new Room(limits.maxOutgoing),
     closing: closing.signal,
     draining: () => draining,
   };

@@ -16,8 +16,8 @@ export interface Change {
 export interface ChangeFeed {
   /** Of the newest change. */
   readonly sequence: number;
-  /** What came after it, the oldest first; undefined when that is no longer held, or never was: take a snapshot. */
-  since(sequence: number): readonly Change[] | undefined;
+  /** What came after it, the oldest first, at most so many; undefined when that is no longer held, or never was: take a snapshot. */
+  since(sequence: number, most?: number): readonly Change[] | undefined;
   /** Wakes once after each burst of changes. Returns how to stop that. */
   onChange(wake: () => void): () => void;
 }
@@ -77,10 +77,11 @@ export class ChangeRing implements ChangeFeed {
     return this.#sequence - this.#oldest;
   }
 
-  since(sequence: number): readonly Change[] | undefined {
+  since(sequence: number, most = Infinity): readonly Change[] | undefined {
     if (!Number.isSafeInteger(sequence) || sequence < this.#oldest || sequence > this.#sequence) return undefined;
     const changes: Change[] = [];
-    for (let next = sequence + 1; next <= this.#sequence; next++) {
+    const last = Math.min(this.#sequence, sequence + most);
+    for (let next = sequence + 1; next <= last; next++) {
       const change = this.#ring[next % this.#capacity];
       if (change) changes.push(change);
     }

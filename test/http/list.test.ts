@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { get } from 'node:http';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { tokenOf } from '../../src/http/position.ts';
+import { until } from '../support/until.ts';
 import { changed, makePod, strings } from './support/pods.ts';
 import { ask, open } from './support/raw.ts';
 import { startService } from './support/service.ts';
@@ -282,6 +286,119 @@ test('150,000 pods with a filter that matches nothing do not stall lookups', asy
   // Eight scans of 150,000 pods in one go would be one stall of some 100 ms each; the machine may be busy.
   assert.ok(waits.length > 20, `${waits.length} lookups meanwhile`);
   assert.ok((waits[Math.floor(waits.length / 2)] ?? 0) < 20, `median ${waits[Math.floor(waits.length / 2)]} ms`);
+});
+
+/** Sends requests on one connection, and reads none of the answers. */
+async function deaf(port: number, requests: readonly string[]): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.pause();
+  await once(socket, 'connect');
+  socket.write(requests.map((target) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''));
+  return socket;
+}
+
+// More than the kernel's buffers of both sides take.
+const BULKY = { annotations: strings({ note: 'x'.repeat(60_000) }) };
+
+test('a page that is not read keeps its place until its reader has gone', async (t) => {
+  const { port } = await startService(t, { pods: many(1000, BULKY), limits: { maxScans: 4, maxOutgoing: 1e9 } });
+  const sockets = [await deaf(port, ['/pods?limit=500', '/pods']), await deaf(port, ['/pods', '/pods'])];
+  await until('every place is taken', async () => (await ask(port, '/pods?limit=1')).status === 503);
+  await sleep(300);
+  const { status, json } = await ask(port, '/pods?limit=1');
+  assert.deepEqual([status, json['code']], [503, 'overloaded']);
+  for (const socket of sockets) socket.destroy();
+  await until('the places are free', async () => (await ask(port, '/pods?limit=1')).status === 200);
+});
+
+test('pages that nobody reads are bounded in bytes, all together: the others become short, and then are refused', async (t) => {
+  const pods = many(1000, { ...BULKY, podIps: ['10.0.0.1'] });
+  const { port } = await startService(t, { pods, limits: { maxOutgoing: 20_000_000 } });
+  const before = process.memoryUsage().rss;
+  const requests = Array.from({ length: 60 }, () => '/pods?limit=1000');
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => deaf(port, requests)));
+  await until('there is no room', async () => (await ask(port, '/pods?limit=1')).status === 503);
+  await sleep(300);
+  const grown = process.memoryUsage().rss - before;
+  assert.ok(grown < 150e6, `${Math.round(grown / 1e6)} MB`);
+  const batch = await ask(port, '/pods/lookup', {
+    method: 'POST',
+    headers: ['Content-Type: application/json'],
+    body: '{"ips":["10.0.0.1"]}',
+  });
+  assert.deepEqual([batch.status, batch.json['code']], [503, 'overloaded']);
+  assert.equal((await ask(port, '/pod?ip=10.0.0.1')).status, 409, 'single lookups go on');
+  for (const socket of sockets) socket.destroy();
+  await until('there is room again', async () => (await ask(port, '/pods?limit=60')).json['count'] === 60);
+});
+
+test('when little room is left a page is short, and goes on', async (t) => {
+  const pods = many(50, { annotations: strings({ note: 'x'.repeat(1000) }) });
+  const { port } = await startService(t, { pods, limits: { maxOutgoing: 5_000 } });
+  const seen: unknown[] = [];
+  let token: string | undefined;
+  do {
+    const answer = await ask(port, token === undefined ? '/pods' : `/pods?continue=${token}`);
+    assert.ok((answer.json['count'] as number) < 6);
+    seen.push(...names(answer));
+    token = answer.json['continue'] as string | undefined;
+  } while (token !== undefined);
+  assert.deepEqual(
+    seen,
+    pods.map(({ name }) => name),
+  );
+});
+
+test('by=ip is made in pieces of bounded length, each pod as it is then', async (t) => {
+  const pods = many(200, { annotations: strings({ note: 'x'.repeat(30_000) }) }).map((pod, i) => ({
+    ...pod,
+    podIps: [`10.0.0.${i}`],
+  }));
+  const { url, index, add } = await startService(t, { pods });
+  const looked: number[] = [];
+  const holders = index.holders.bind(index);
+  let inTurn = 0;
+  t.mock.method(index, 'holders', (ip: string) => {
+    if (inTurn++ === 0) setImmediate(() => looked.push(inTurn) && (inTurn = 0));
+    return holders(ip);
+  });
+  const request = get(`${url}/pods?by=ip`, { agent: false });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const last = pods.at(-1);
+  assert.ok(last);
+  add(changed(last, { ready: false }), changed(pods[198] ?? last, { labels: strings({ now: 'another' }) }));
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const json = JSON.parse(Buffer.concat(chunks).toString()) as { pods: Record<string, Json>; count: number };
+  assert.equal(json.count, 200);
+  assert.deepEqual(
+    [json.pods['10.0.0.199']?.['ready'], json.pods['10.0.0.198']?.['labels']],
+    [false, { now: 'another' }],
+  );
+  assert.ok(Math.max(...looked) <= 20, `${Math.max(...looked)} pods of 30 kB at once`);
+});
+
+test('a selector of many requirements looks at fewer pods in a turn', async (t) => {
+  const pods = [...many(2_000), makePod('zz', { podIps: ['10.0.0.1'] })];
+  const { port, index } = await startService(t, { pods, limits: { scanPerTurn: 256 } });
+  const selector = Array.from({ length: 900 }, (_, i) => `!k${i}`).join(',');
+  const perTurn: number[] = [];
+  const walk = index.walk.bind(index);
+  t.mock.method(index, 'walk', (options: Parameters<typeof walk>[0]) => {
+    perTurn.push(0);
+    return (function* () {
+      for (const pod of walk(options)) {
+        perTurn[perTurn.length - 1]! += 1;
+        yield pod;
+      }
+    })();
+  });
+  assert.equal((await ask(port, `/pods?limit=1000&label_selector=${selector}`)).json['count'], 1000);
+  assert.ok(Math.max(...perTurn) * 900 <= 256 * 8, `${Math.max(...perTurn)} pods in a turn`);
+  perTurn.length = 0;
+  await ask(port, '/pods?limit=1000&label_selector=!a,!b');
+  assert.equal(Math.max(...perTurn), 256);
 });
 
 test('scans under way are bounded', async (t) => {

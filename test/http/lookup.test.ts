@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { parseCidr } from '../../src/index/ip-address.ts';
 import { until } from '../support/until.ts';
 import { changed, makePod } from './support/pods.ts';
+import { EventReader } from './support/events.ts';
 import { ask, exchange, parseAnswer } from './support/raw.ts';
 import { startService } from './support/service.ts';
 
@@ -102,6 +103,20 @@ test('A4 a thousand claimants make no endless answer', async (t) => {
 test('A5 a terminating pod that is alone answers, and says so', async (t) => {
   const { port } = await startService(t, { pods: [makePod('a', { podIps: ['10.0.0.1'], deletionTimestamp: 1 })] });
   assert.equal((await ask(port, '/pod?ip=10.0.0.1')).json['terminating'], true);
+});
+
+test('A10 with a partial view every list and batch says so, one without a pod too', async (t) => {
+  const { port, url } = await startService(t, { view: view(true), pods: [makePod('a', { podIps: ['10.0.0.1'] })] });
+  const none = ['/pods?namespace=none', '/pods?limit=1', '/pods?by=ip', '/pods?by=ip&namespace=none'];
+  for (const path of none) assert.equal((await ask(port, path)).json['view'], 'partial', path);
+  const batch = (await ask(port, '/pods/lookup', post({ ips: ['10.0.0.2'] }))).json;
+  assert.deepEqual(batch, {
+    results: [{ ip: '10.0.0.2', status: 404, code: 'pod_not_found', reason: 'not-in-view' }],
+    view: 'partial',
+  });
+  const reader = await EventReader.open(`${url}/pods/stream?namespace=none`);
+  assert.deepEqual((await reader.next())?.data, { resumed: false, view: 'partial' });
+  reader.close();
 });
 
 test('A10 with a partial view a miss is not-in-view and every pod says so', async (t) => {
@@ -319,7 +334,12 @@ test('a batch answers each address, in order', async (t) => {
   assert.equal(status, 200);
   const pod = (await ask(port, '/pod?ip=10.0.0.1')).json;
   assert.deepEqual(json['results'], [
-    { ip: '10.0.0.2', status: 409, code: 'ambiguous' },
+    {
+      ip: '10.0.0.2',
+      status: 409,
+      code: 'ambiguous',
+      candidates: (await ask(port, '/pod?ip=10.0.0.2')).json['candidates'],
+    },
     { ip: '10.0.0.1', status: 200, pod },
     { ip: 'x"\u0000', status: 400, code: 'invalid_ip' },
     { ip: '10.0.0.9', status: 404, code: 'pod_not_found', reason: 'no-pod' },

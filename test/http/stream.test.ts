@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { setImmediate as setImmediateCallback } from 'node:timers';
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { Pod } from '../../src/pod.ts';
 import { until } from '../support/until.ts';
@@ -133,6 +136,9 @@ test('heartbeats come at intervals and move the place to go on from', async (t) 
   await reader.until('sync');
   const before = reader.lastEventId;
   add(...many(3));
+  // The stream's turn.
+  await setImmediate();
+  await setImmediate();
   clock.advance(14_999);
   assert.deepEqual(reader.comments, []);
   clock.advance(1);
@@ -174,7 +180,7 @@ test('a slow reader is dropped when the ring has passed it, and others are not h
   await reader.until('sync');
   const before = process.memoryUsage().rss;
   for (let round = 0; round < 5; round++) {
-    add(...many(300), makePod(`last${round}`, { labels: strings({ x: '' }) }));
+    add(...many(300, BULKY), makePod(`last${round}`, { labels: strings({ x: '' }) }));
     assert.deepEqual(await reader.until('added', `last${round}`), [`added last${round}`]);
   }
   socket.resume();
@@ -205,7 +211,7 @@ test('at sync the reader holds exactly what the index holds, whatever happens me
       });
       const reader = await EventReader.open(`${service.url}/pods/stream?label_selector=on`);
       for (const { pod: i, to, later } of steps) {
-        if (later) await new Promise((resolve) => setImmediate(resolve));
+        if (later) await setImmediate();
         const name = `p${String(i).padStart(5, '0')}`;
         const known = service.index.byName('default', name);
         if (to !== 'gone') service.add(makePod(name, { labels: strings(to === 'on' ? { on: '' } : {}) }));
@@ -233,6 +239,44 @@ test('at sync the reader holds exactly what the index holds, whatever happens me
     }),
     { numRuns: 40 },
   );
+});
+
+test('a stream is written in pieces of bounded length, snapshot and changes', async (t) => {
+  const { url, add } = await startService(t, { pods: many(300, BULKY) });
+  const pieces: number[] = [];
+  const { write } = ServerResponse.prototype as { write: (this: ServerResponse, text: string) => boolean };
+  t.mock.method(ServerResponse.prototype, 'write', function (this: ServerResponse, text: string) {
+    pieces.push(text.length);
+    return write.call(this, text);
+  });
+  const reader = await EventReader.open(`${url}/pods/stream`);
+  assert.equal((await reader.until('sync')).length, 301);
+  add(...many(300, { ...BULKY, ready: false }));
+  assert.equal((await reader.until('modified', 'p00299')).length, 300);
+  assert.ok(Math.max(...pieces) < 256 * 1024 + 65_000, `${Math.max(...pieces)}`);
+  assert.ok(pieces.length > 100);
+  reader.close();
+});
+
+test('streams with selectors of many requirements look at fewer changes in a turn, one stream after the other', async (t) => {
+  const { url, index, add } = await startService(t);
+  const selector = Array.from({ length: 900 }, (_, i) => `!k${i}`).join(',');
+  const readers = [await EventReader.open(`${url}/pods/stream?label_selector=${selector}`)];
+  readers.push(await EventReader.open(`${url}/pods/stream?label_selector=${selector}`));
+  for (const reader of readers) await reader.until('sync');
+  const inTurns: number[] = [];
+  let inTurn = 0;
+  const since = index.changes.since.bind(index.changes);
+  t.mock.method(index.changes, 'since', (sequence: number, most?: number) => {
+    const changes = since(sequence, most);
+    if (inTurn === 0) setImmediateCallback(() => inTurns.push(inTurn) && (inTurn = 0));
+    inTurn += changes?.length ?? 0;
+    return changes;
+  });
+  add(...many(200));
+  for (const reader of readers) assert.equal((await reader.until('added', 'p00199')).length, 200);
+  assert.ok(Math.max(...inTurns) * 900 <= 256 * 8 * 2, `${Math.max(...inTurns)} changes in a turn`);
+  for (const reader of readers) reader.close();
 });
 
 test('streams end at shutdown', async (t) => {

@@ -9,8 +9,9 @@ import type { PodFilter } from '../pod-filter.ts';
 import { positionOf, tokenOf } from '../position.ts';
 import type { Position } from '../position.ts';
 import { Problem } from '../problem.ts';
-import { scan, Slots } from '../scan.ts';
-import { answers, OneOf, PHASES, PodRef, query, Text, Word } from '../schemas.ts';
+import { Slots } from '../outgoing.ts';
+import { scan, workPerTurn } from '../scan.ts';
+import { answers, OneOf, PHASES, PodRef, query, Text, View, Word } from '../schemas.ts';
 
 export const FILTERS = {
   namespace: Type.Optional(Word('only of this namespace')),
@@ -23,7 +24,7 @@ export const FILTERS = {
 
 /** `/pods`: in pages, or all of them by address. */
 export function listRoutes(app: App, parts: Parts): void {
-  const { clock, limits, freshness } = parts;
+  const { clock, limits, freshness, room } = parts;
   const scans = new Slots(limits.maxScans);
   const exports = new Slots(limits.maxExports);
 
@@ -51,6 +52,7 @@ export function listRoutes(app: App, parts: Parts): void {
               count: Type.Integer({ description: 'pods in this page; with by=ip: addresses' }),
               pods: Type.Union([Type.Array(PodRef), Type.Record(Type.String(), PodRef, { description: 'with by=ip' })]),
               continue: Type.Optional(Type.String({ description: 'there are more: ask again with this' })),
+              view: View,
             }),
           },
           [
@@ -74,25 +76,20 @@ export function listRoutes(app: App, parts: Parts): void {
           throw new Problem('invalid_request', 'by=ip goes with neither ip, limit nor continue');
         }
         requireFresh(freshness);
-        const free = exports.take();
-        reply.raw.once('close', free);
-        if (reply.raw.destroyed) free();
+        exports.take(reply.raw);
         reply.header('content-type', JSON_TYPE);
         return reply.send(Readable.from(byAddress(parts, filter, signal), { highWaterMark: 1 }));
       }
       const size = pageSize(limit, limits.defaultPage, limits.maxPage);
       const after = token === undefined ? undefined : position(token, filter);
       requireFresh(freshness);
-      const free = scans.take();
-      try {
-        // A page says what was known when it was begun: what came while it was read may be in it or not.
-        const [begun, ageMs, version] = [clock.now(), freshness.ageMs(), freshness.resourceVersion];
-        const json = await page(parts, { filter, after, size, signal });
-        reply.header('x-podwhois-age', ((ageMs + clock.now() - begun) / 1000).toFixed(3));
-        return sendJson(reply.header('x-podwhois-resource-version', version), json);
-      } finally {
-        free();
-      }
+      scans.take(reply.raw);
+      const take = room.begin(reply.raw);
+      // A page says what was known when it was begun: what came while it was read may be in it or not.
+      const [begun, ageMs, version] = [clock.now(), freshness.ageMs(), freshness.resourceVersion];
+      const json = await page(parts, { filter, after, size, take, signal });
+      reply.header('x-podwhois-age', ((ageMs + clock.now() - begun) / 1000).toFixed(3));
+      return sendJson(reply.header('x-podwhois-resource-version', version), json);
     },
   );
 }
@@ -101,47 +98,59 @@ interface PageOptions {
   readonly filter: PodFilter;
   readonly after: Position | undefined;
   readonly size: number;
+  /** Of the room for answers; false: there is no more, and the page ends. */
+  readonly take: (bytes: number) => boolean;
   readonly signal: AbortSignal;
 }
 
-async function page(parts: Parts, { filter, after, size, signal }: PageOptions): Promise<string> {
+async function page(parts: Parts, { filter, after, size, take, signal }: PageOptions): Promise<string> {
   const { index, turns, limits, podJson } = parts;
   const pods: string[] = [];
   let bytes = 0;
+  let full = false;
   let last: Position | undefined;
-  for await (const batch of scan({ index, turns, perTurn: limits.scanPerTurn, filter, after, signal })) {
+  const perTurn = workPerTurn(limits.scanPerTurn, filter);
+  for await (const batch of scan({ index, turns, perTurn, filter, after, signal })) {
     for (const pod of batch) {
-      if (last && (pods.length === size || bytes > limits.maxPageBytes)) return pageJson(pods, tokenOf(last));
+      if (last && (full || pods.length === size)) return pageJson(pods, podJson.view, tokenOf(last));
       const json = podJson.of(pod);
       pods.push(json);
       bytes += json.length;
+      full = !take(json.length) || bytes > limits.maxPageBytes;
       last = pod;
     }
   }
-  return pageJson(pods);
+  return pageJson(pods, podJson.view);
 }
 
-const pageJson = (pods: readonly string[], token?: string): string =>
-  `{"count":${pods.length},"pods":[${pods.join(',')}]${token === undefined ? '' : `,"continue":"${token}"`}}`;
+const pageJson = (pods: readonly string[], view: string, token?: string): string =>
+  `{"count":${pods.length},"pods":[${pods.join(',')}]${token === undefined ? '' : `,"continue":"${token}"`}${view}}`;
 
 /** One object in pieces, made as fast as the reader takes them. An address that moves meanwhile comes once. */
 async function* byAddress(parts: Parts, filter: PodFilter, signal: AbortSignal): AsyncGenerator<string> {
   const { index, turns, limits, podJson, view } = parts;
   const given = new Set<string>();
   yield '{"pods":{';
-  for await (const batch of scan({ index, turns, perTurn: limits.scanPerTurn, filter, signal })) {
+  const perTurn = workPerTurn(limits.scanPerTurn, filter);
+  for await (const batch of scan({ index, turns, perTurn, filter, signal })) {
     let piece = '';
-    for (const pod of batch) {
-      for (const ip of pod.podIps) {
+    for (const listed of batch) {
+      // As it is now: the reader may have taken its time over the piece before.
+      for (const ip of index.byUid(listed.uid)?.podIps ?? []) {
         const found = answer(index, ip, view);
-        if (found.kind !== 'one' || found.pod !== pod || given.has(ip)) continue;
-        piece += `${given.size === 0 ? '' : ','}"${ip}":${podJson.of(pod)}`;
+        if (found.kind !== 'one' || found.pod.uid !== listed.uid || given.has(ip)) continue;
+        if (found.pod !== listed && !filter.matches(found.pod)) continue;
+        piece += `${given.size === 0 ? '' : ','}"${ip}":${podJson.of(found.pod)}`;
         given.add(ip);
+        if (piece.length < limits.maxPieceBytes) continue;
+        yield piece;
+        piece = '';
+        await turns.next();
       }
     }
     if (piece !== '') yield piece;
   }
-  yield `},"count":${given.size}}`;
+  yield `},"count":${given.size}${podJson.view}}`;
 }
 
 function pageSize(text: string | undefined, fallback: number, max: number): number {

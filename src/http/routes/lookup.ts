@@ -6,7 +6,7 @@ import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { INVALID_IP } from '../lookup.ts';
 import type { Decision } from '../lookup.ts';
-import { answers, Duration, ErrorAnswer, PodRef, query, Reason, Text, Word } from '../schemas.ts';
+import { answers, Duration, ErrorAnswer, PodRef, query, Reason, Text, View, Word } from '../schemas.ts';
 
 const PodQuery = query({
   ip: Type.Optional(Text('an IPv4 or IPv6 address', 8192)),
@@ -79,11 +79,12 @@ const Result = Type.Object({
   status: Type.Integer({ description: 'what /pod?ip= would answer' }),
   code: Type.Optional(Type.Index(ErrorAnswer, ['code'])),
   reason: Type.Optional(Reason),
+  candidates: Type.Optional(Type.Index(ErrorAnswer, ['candidates'])),
   pod: Type.Optional(PodRef),
 });
 
 /** `POST /pods/lookup`: many addresses at once. */
-export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): void {
+export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson }: Parts): void {
   app.post(
     '/pods/lookup',
     {
@@ -95,7 +96,12 @@ export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): voi
         ),
         querystring: query({}),
         response: answers(
-          { 200: Type.Object({ results: Type.Array(Result, { description: 'one per address, in their order' }) }) },
+          {
+            200: Type.Object({
+              results: Type.Array(Result, { description: 'one per address, in their order' }),
+              view: View,
+            }),
+          },
           [
             'invalid_request',
             'body_too_large',
@@ -110,6 +116,7 @@ export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): voi
     },
     (request, reply) => {
       requireFresh(freshness);
+      const take = room.begin(reply.raw);
       let bytes = 0;
       const results = request.body.ips.map((text) => {
         // Labels are other people's and may be a megabyte long.
@@ -119,13 +126,15 @@ export function batchRoutes(app: App, { lookup, freshness, limits }: Parts): voi
         bytes += one.length;
         return one;
       });
-      return sendJson(reply, `{"results":[${results.join(',')}]}`);
+      take(bytes);
+      return sendJson(reply, `{"results":[${results.join(',')}]${podJson.view}}`);
     },
   );
 }
 
-function result(ip: string, { status, code, reason, body }: Decision): string {
+function result(ip: string, { status, code, reason, candidates, body }: Decision): string {
   const head = `{"ip":${JSON.stringify(ip)},"status":${status}`;
   if (code === undefined) return `${head},"pod":${body}}`;
-  return `${head},"code":"${code}"${reason === undefined ? '' : `,"reason":"${reason}"`}}`;
+  const why = reason === undefined ? '' : `,"reason":"${reason}"`;
+  return `${head},"code":"${code}"${why}${candidates ? `,"candidates":${JSON.stringify(candidates)}` : ''}}`;
 }

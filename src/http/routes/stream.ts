@@ -81,6 +81,7 @@ class Streams {
       lastEventId,
       epoch: this.#epoch,
       perTurn: limits.scanPerTurn,
+      pieceBytes: limits.maxPieceBytes,
       buffer: limits.streamBuffer,
       signal: AbortSignal.any([gone.signal, closing]),
     });

@@ -118,8 +118,8 @@ export class Lists<T extends ApiObject> {
   #pause(cause: ListCause): number {
     if (cause === 'start' || cause === 'periodic') return 0;
     // The list is the second answer of rule B8: if it is older too it makes the rebuild, else it repairs what a restored etcd left.
-    if (cause === 'backwards') return CONFIRM_AFTER_MS;
-    const { clock } = this.#slice;
+    const { clock, progress } = this.#slice;
+    if (cause === 'backwards') return progress.confirmInMs(clock.now());
     const jitter =
       (cause === 'gone' || cause === 'outage') && this.#size > LARGE ? clock.random() * LARGE_JITTER_MS : 0;
     const again = this.isPaced;

@@ -98,6 +98,11 @@ export class Progress {
     return sent.at - this.#olderSince >= CONFIRM_AFTER_MS ? 'backwards' : 'older';
   }
 
+  /** How long until an older answer can confirm the one that came before (rule B8). */
+  confirmInMs(now: number): number {
+    return Math.max(0, (this.#olderSince ?? now) + CONFIRM_AFTER_MS - now);
+  }
+
   #see(version: ResourceVersion): void {
     if (compareResourceVersions(version, this.#newestSeen) > 0) this.#newestSeen = version;
   }

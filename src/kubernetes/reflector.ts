@@ -89,7 +89,10 @@ export class Reflector<T extends ApiObject> {
       slice,
       everyMs: third,
       requestList: (cause) => this.#lists.request(cause),
-      onRecovered: () => this.#lists.retrySoon(),
+      onRecovered: () => {
+        this.#lists.retrySoon();
+        this.#watches.retrySoon();
+      },
     });
   }
 

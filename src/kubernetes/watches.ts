@@ -51,6 +51,8 @@ export class Watches<T extends ApiObject> {
   readonly #bell: Bell;
   readonly #backoff: Backoff;
   readonly #spin: Backoff;
+  readonly #retryBell: Bell;
+  #mayRetrySoon = false;
   #current: AbortController | undefined;
   #failed = false;
   #isOpen = false;
@@ -65,6 +67,7 @@ export class Watches<T extends ApiObject> {
     this.#slice = options.slice;
     this.#options = options;
     this.#bell = new Bell(clock);
+    this.#retryBell = new Bell(clock);
     this.#backoff = new Backoff({ firstMs: 200, capMs: 5_000, random });
     this.#spin = new Backoff({ firstMs: 50, capMs: 5_000, random });
   }
@@ -79,6 +82,11 @@ export class Watches<T extends ApiObject> {
     if (rebuilt) this.#current?.abort();
     this.#heard();
     this.#bell.ring();
+  }
+
+  /** The API server answers again: a watch that waits for nothing but its back-off need not. */
+  retrySoon(): void {
+    if (this.#mayRetrySoon) this.#retryBell.ring();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -136,13 +144,16 @@ export class Watches<T extends ApiObject> {
       // Whoever is too busy is there.
       if (!isThrottled(error)) this.#outageSince ??= this.#heardAt;
       delay = this.#backoff.next(retryAfterOf(error));
+      this.#mayRetrySoon = retryAfterOf(error) === 0;
       complain(this.#slice, 'watch', error, delay);
     } finally {
       signal.removeEventListener('abort', stop);
       this.#current = undefined;
       this.#isOpen = false;
     }
-    await clock.sleep(delay, signal);
+    if (this.#mayRetrySoon) await this.#retryBell.wait(delay, signal);
+    else await clock.sleep(delay, signal);
+    this.#mayRetrySoon = false;
   }
 
   /** Shorter than asked for by up to a fifth, so that a bookmark always comes within a third of READY_MAX_STALENESS. */

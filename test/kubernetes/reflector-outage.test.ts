@@ -136,3 +136,45 @@ test('after an outage large slices are listed at a random time within 5 s, as af
   await clock.advance(300);
   assert.equal(metrics.lists_total.ok, before + 1);
 });
+
+test('once a read is answered again, a watch that waits need not wait longer, unless it was asked to', async (t) => {
+  for (const [error, watches] of [
+    [new Error('ECONNREFUSED'), 1],
+    [new ApiError(503, { retryAfterMs: 60_000 }), 0],
+  ] as const) {
+    const all = await synced(t);
+    const { cluster, clock } = all;
+    let back = false;
+    let answered = false;
+    cluster.intercept = ({ verb }) => {
+      if (!back) throw error;
+      if (verb === 'read') answered = true;
+      else if (!answered) throw error;
+    };
+    cluster.breakWatches();
+    await clock.advance(31_000);
+    back = true;
+    while (!answered) await clock.advance(10);
+    await clock.advance(50);
+    assert.equal(cluster.watches, watches);
+  }
+});
+
+test('B8 etcd restored: rebuilt a second after the first answer that was older, whichever it was, also after an outage', async (t) => {
+  for (const first of ['read', 'stream'] as const) {
+    const all = await synced(t);
+    const { cluster, clock, served, metrics } = all;
+    const backup = cluster.snapshot();
+    cluster.put('d');
+    await clock.advance(1_000);
+    cluster.restore(backup);
+    await away(all, 10_000);
+    cluster.intercept = async ({ verb, signal }) => {
+      if (verb === (first === 'read' ? 'stream' : 'read')) await clock.sleep(300, signal);
+    };
+    while (cluster.watches === 0) await clock.advance(10);
+    await clock.advance(1_700);
+    assert.deepEqual([served(), metrics.backwards_total.all], [['a', 'b', 'c'], 1], first);
+    await all.stop();
+  }
+});

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Agent, request } from 'undici';
 import { listenOn } from '../../src/http/listeners.ts';
 import { EventReader } from './support/events.ts';
+import { until } from '../support/until.ts';
 import { makePod } from './support/pods.ts';
 import { ask, open } from './support/raw.ts';
 import { REAL_CLOCK, startService } from './support/service.ts';
@@ -106,14 +107,18 @@ test('a rolling restart at 1,000 requests/s loses none', async (t) => {
     }
   })();
   const results: Promise<number | string>[] = [];
+  const sent = new Map<unknown, number>();
   const shoot = async (): Promise<number | string> => {
     const one = ready[results.length % ready.length];
+    sent.set(one, (sent.get(one) ?? 0) + 1);
     try {
       const { statusCode, body } = await request(`${one?.url}/pod?ip=10.0.0.1`, { dispatcher: agent });
       await body.dump();
       return statusCode;
     } catch (error) {
       return String(error);
+    } finally {
+      sent.set(one, (sent.get(one) ?? 0) - 1);
     }
   };
   const began = performance.now();
@@ -128,7 +133,11 @@ test('a rolling restart at 1,000 requests/s loses none', async (t) => {
     const fresh = await start();
     replicas.add(fresh);
     await sleep(150);
-    await old.server.close({ delayMs: 400 });
+    const closed = old.server.close({ delayMs: 60_000 });
+    // SHUTDOWN_DELAY is to be longer than it takes until nobody sends any more, however slow this machine is now.
+    await until('nobody sends to it', () => !ready.includes(old) && sent.get(old) === 0, { everyMs: 5 });
+    await old.server.close();
+    await closed;
     replicas.delete(old);
   }
   await load;

@@ -232,8 +232,8 @@ class Player {
 
   /** More than one lie in a row is the truth: B8 and B9 believe what is said twice. */
   #lieOnce(empty: boolean): void {
-    const version = Number(this.#reflector.resourceVersion) - 1;
-    if (this.#lied || version < 1) return;
+    const version = 50; // older than all that was seen when a list was sent that is under way now
+    if (this.#lied || !this.#reflector.synced) return;
     this.#lied = true;
     this.#cluster.listed = () => {
       this.#cluster.listed = undefined;

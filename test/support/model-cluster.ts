@@ -149,7 +149,9 @@ export class ModelCluster implements ListWatch<Pod> {
   }
 
   async *watch(from: string, { signal, onOpen }: WatchOptions): AsyncIterable<Batch<Pod>> {
+    const epoch = this.#epoch;
     await this.#request({ verb: 'watch', from, signal });
+    this.#mustBe(epoch);
     if (compareResourceVersions(from, String(this.compacted)) < 0) {
       onOpen?.();
       yield [{ type: 'ERROR', status: GONE }];
@@ -168,9 +170,10 @@ export class ModelCluster implements ListWatch<Pod> {
   }
 
   async *stream(signal: AbortSignal): AsyncIterable<Batch<Pod>> {
-    await this.#request({ verb: 'stream', from: '', signal });
-    if (this.streams === 'refused') throw new ApiError(422, { reason: 'Invalid' });
     const epoch = this.#epoch;
+    await this.#request({ verb: 'stream', from: '', signal });
+    this.#mustBe(epoch);
+    if (this.streams === 'refused') throw new ApiError(422, { reason: 'Invalid' });
     const isLie = this.listed !== undefined;
     const { version, pods } = this.#list();
     for (const pod of pods) yield [this.#event('ADDED', pod)];
@@ -203,7 +206,9 @@ export class ModelCluster implements ListWatch<Pod> {
   }
 
   async read(signal: AbortSignal): Promise<string> {
+    const epoch = this.#epoch;
     await this.#request({ verb: 'read', from: '', signal });
+    this.#mustBe(epoch);
     return String(this.#list().version);
   }
 

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { canonicalIp } from '../../index/ip-address.ts';
 import { goneSignal, sendDecision, sendJson } from '../answering.ts';
+import { asciiJson } from '../ascii-json.ts';
 import type { App, Parts } from '../parts.ts';
 import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
 import { Problem } from '../problem.ts';
@@ -136,5 +137,5 @@ function result(ip: string, { status, code, reason, candidates, body }: Decision
   const head = `{"ip":${JSON.stringify(ip)},"status":${status}`;
   if (code === undefined) return `${head},"pod":${body}}`;
   const why = reason === undefined ? '' : `,"reason":"${reason}"`;
-  return `${head},"code":"${code}"${why}${candidates ? `,"candidates":${JSON.stringify(candidates)}` : ''}}`;
+  return `${head},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
 }

@@ -24,6 +24,7 @@ export interface ChildOptions {
   readonly args: readonly string[];
   readonly logFile: string;
   readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
 }
 
 /** The kernel kills the child when the test's process goes, even by SIGKILL; setpriv becomes the child, so the pid is its own. */
@@ -43,6 +44,7 @@ export function startChild(options: ChildOptions): Child {
   const child = spawn(command[0] ?? '', command.slice(1), {
     stdio: ['ignore', log, log],
     env: options.env ?? process.env,
+    cwd: options.cwd ?? process.cwd(),
   });
   closeSync(log);
   running.add(child);

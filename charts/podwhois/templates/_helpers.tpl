@@ -1,0 +1,97 @@
+{{- define "podwhois.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "podwhois.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "podwhois.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "podwhois.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{- define "podwhois.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "podwhois.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is needed with serviceAccount.create=false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "podwhois.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "podwhois.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "podwhois.labels" -}}
+{{ include "podwhois.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "podwhois.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- if .Values.image.registry -}}{{- $repository = printf "%s/%s" .Values.image.registry $repository -}}{{- end -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Namespaced, podwhois needs to be told of which namespaces; their Roles are the same. */ -}}
+{{- define "podwhois.podRules" -}}
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [list, watch]
+{{- with .Values.rbac.extraRules }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* What cannot work is said here, in sentences. */ -}}
+{{- define "podwhois.guards" -}}
+{{- if and (eq .Values.watch.scope "namespaces") (empty .Values.watch.namespaces) -}}
+{{- fail "watch.scope=namespaces needs watch.namespaces: the namespaces whose pods podwhois may see" -}}
+{{- end -}}
+{{- if and (eq .Values.watch.scope "cluster") .Values.watch.namespaces -}}
+{{- fail "watch.namespaces goes with watch.scope=namespaces" -}}
+{{- end -}}
+{{- if and (eq .Values.kind "DaemonSet") (hasKey .Values.settings "NODE_NAME") -}}
+{{- fail "a DaemonSet with NODE_NAME would answer only for the pods of its own node: leave settings.NODE_NAME out" -}}
+{{- end -}}
+{{- if and (eq .Values.kind "DaemonSet") .Values.autoscaling.enabled -}}
+{{- fail "autoscaling goes with kind=Deployment" -}}
+{{- end -}}
+{{- range $variable := list "PORT" "NAMESPACE" -}}
+{{- if hasKey $.Values.settings $variable -}}
+{{- fail (printf "settings.%s is the chart's own: set %s" $variable (ternary "port" "watch.namespaces" (eq $variable "PORT"))) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.forwardAuth -}}
+{{- if .enabled -}}
+{{- if and (empty .trustedProxies) (not .direct) -}}
+{{- fail "forwardAuth.enabled needs forwardAuth.trustedProxies (who may say whose request it is), or forwardAuth.direct=true when callers connect themselves" -}}
+{{- end -}}
+{{- if and (eq $.Values.watch.scope "namespaces") (not .partialView) -}}
+{{- fail "forwardAuth with watch.scope=namespaces needs forwardAuth.partialView=true: conflicts with pods that are not in view cannot be seen" -}}
+{{- end -}}
+{{- if and .rules .existingConfigMap -}}
+{{- fail "forwardAuth.rules and forwardAuth.existingConfigMap: one of both" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

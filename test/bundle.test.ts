@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { bundle } from '../.build/bundle.ts';
+import { startSimulator } from '../src/simulator/simulator.ts';
+import { startChild } from './support/child-process.ts';
+import { freePorts } from './support/free-ports.ts';
+import { until } from './support/until.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'podwhois-bundle-'));
+const { file, packages } = await bundle(folder);
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Without this tree's node_modules anywhere above. */
+function run(args: readonly string[]): { code: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
+    encoding: 'utf8',
+    env: {},
+    cwd: folder,
+  });
+  return { code: status, stdout, stderr };
+}
+
+test('the bundle is one file of at most 5 MB', () => {
+  assert.ok(statSync(file).size < 5e6, `${statSync(file).size} bytes`);
+  assert.deepEqual(readdirSync(folder).sort(), ['THIRD_PARTY_LICENSES', 'podwhois.mjs']);
+});
+
+test('the licences of all packages in the bundle are beside it', () => {
+  const text = readFileSync(join(folder, 'THIRD_PARTY_LICENSES'), 'utf8');
+  assert.ok(packages.includes('fastify') && packages.includes('undici'));
+  for (const name of packages) assert.match(text, new RegExp(`^${name.replace('/', '\\/')} \\d`, 'm'));
+});
+
+test('the bundle knows its version, its commands and its settings', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  assert.deepEqual(run(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' });
+  assert.match(run(['serve', '--help']).stdout, /READY_MAX_STALENESS/);
+  const wrong = run(['serve', '--port', 'x']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /^podwhois: A setting is wrong:\n {2}--port \(or PORT\) is "x"/);
+  assert.equal(run(['openapi']).code, 0);
+});
+
+test('the bundle serves a cluster and answers its own command line', async () => {
+  const simulator = await startSimulator({ pods: 20 });
+  const [port = 0] = await freePorts(1);
+  const service = startChild({
+    name: 'bundle',
+    file: process.execPath,
+    args: [file, 'serve'],
+    logFile: join(tmpdir(), `podwhois-bundle-${process.pid}.log`),
+    env: { HOST: '127.0.0.1', PORT: String(port), K8S_API_SERVER: simulator.url, SHUTDOWN_DELAY: '0s' },
+  });
+  try {
+    const ready = (): boolean =>
+      run(['healthcheck', '--ready', '--host', '127.0.0.1', '--port', String(port)]).code === 0;
+    await until('the bundle is ready', async () => await Promise.resolve(ready()));
+    const { status } = simulator.cluster.createPod({ namespace: 'demo', name: 'hello' });
+    const ip = status.podIPs?.[0]?.ip ?? '';
+    const found = await until('the pod answers', async () => {
+      const { code, stdout } = run(['lookup', ip, '--server', `http://127.0.0.1:${port}`]);
+      return await Promise.resolve(code === 0 ? stdout : undefined);
+    });
+    assert.match(String(found), /demo +hello/);
+  } finally {
+    await service.stop();
+    await simulator.close();
+  }
+});
+
+test('a packed package runs in an empty folder', () => {
+  const tree = mkdtempSync(join(tmpdir(), 'podwhois-pack-'));
+  try {
+    // As it lies in the tree, with the bundle of above in place of another build.
+    for (const name of ['package.json', 'README.md', 'LICENSE']) cpSync(join(ROOT, name), join(tree, name));
+    cpSync(folder, join(tree, 'dist'), { recursive: true });
+    const npm = (args: readonly string[]): string => {
+      const { status, stdout, stderr } = spawnSync('npm', args, { cwd: tree, encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      return stdout;
+    };
+    const [packed] = JSON.parse(npm(['pack', '--json', '--ignore-scripts'])) as [
+      { filename: string; files: { path: string }[] },
+    ];
+    assert.deepEqual(packed.files.map(({ path }) => path).sort(), [
+      'LICENSE',
+      'README.md',
+      'dist/THIRD_PARTY_LICENSES',
+      'dist/podwhois.mjs',
+      'package.json',
+    ]);
+    const empty = join(tree, 'empty');
+    npm(['install', '--prefix', empty, '--offline', '--ignore-scripts', join(tree, packed.filename)]);
+    const ran = spawnSync(join(empty, 'node_modules/.bin/podwhois'), ['--version'], {
+      encoding: 'utf8',
+      env: { PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}` },
+    });
+    assert.equal(ran.stderr, '');
+    assert.match(ran.stdout, /^\d+\.\d+\.\d+\n$/);
+  } finally {
+    rmSync(tree, { recursive: true, force: true });
+  }
+});

@@ -66,7 +66,7 @@ test('the bundle serves a cluster and answers its own command line', async () =>
       const { code, stdout } = run(['lookup', ip, '--server', `http://127.0.0.1:${port}`]);
       return await Promise.resolve(code === 0 ? stdout : undefined);
     });
-    assert.match(String(found), /demo +hello/);
+    assert.match(found, /demo +hello/);
   } finally {
     await service.stop();
     await simulator.close();

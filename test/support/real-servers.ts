@@ -11,7 +11,7 @@ import type { Child } from './child-process.ts';
 import type { ServerName } from './server-binaries.ts';
 import type { RequestInit, Response } from 'undici';
 
-export { API_ONLY, CLUSTER, realServer } from './server-binaries.ts';
+export { API_ONLY, CLUSTER, HELM, realServer } from './server-binaries.ts';
 
 export interface ControlPlaneOptions {
   /** etcd and kube-apiserver alone: no controllers, no scheduler, no nodes. */

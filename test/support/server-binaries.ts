@@ -8,7 +8,16 @@ import process from 'node:process';
  */
 
 export type ServerName =
-  'kube-apiserver' | 'etcd' | 'kube-controller-manager' | 'kube-scheduler' | 'kwok' | 'kwok-stages' | 'kubectl';
+  | 'kube-apiserver'
+  | 'etcd'
+  | 'kube-controller-manager'
+  | 'kube-scheduler'
+  | 'kwok'
+  | 'kwok-stages'
+  | 'kubectl'
+  | 'helm'
+  | 'helm-unittest'
+  | 'monitoring-crds';
 
 export const API_ONLY: readonly ServerName[] = ['kube-apiserver', 'etcd'];
 export const CLUSTER: readonly ServerName[] = [
@@ -20,7 +29,9 @@ export const CLUSTER: readonly ServerName[] = [
   'kubectl',
 ];
 
-const HOW = 'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster)';
+export const HELM: readonly ServerName[] = ['helm', 'helm-unittest', 'monitoring-crds'];
+
+const HOW = 'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster helm helm-unittest monitoring-crds)';
 
 /**
  * For a test's options: `test('…', realServer('kube-apiserver', 'etcd'), …)`. A missing server is a visible skip with
@@ -40,6 +51,9 @@ export function serverBinary(name: ServerName): string {
   return path;
 }
 
+/** To be read, not run. */
+const FILES: ReadonlySet<ServerName> = new Set(['kwok-stages', 'monitoring-crds']);
+
 function whyMissing(name: ServerName): string | undefined {
   if (find(name) !== undefined) return undefined;
   if (name === 'kubectl') return 'kubectl is neither in KUBEBUILDER_ASSETS nor on the PATH';
@@ -55,7 +69,7 @@ function find(name: ServerName): string | undefined {
   return folders
     .filter((folder) => folder !== '')
     .map((folder) => join(folder, name))
-    .find((path) => (name === 'kwok-stages' ? existsSync(path) : isExecutable(path)));
+    .find((path) => (FILES.has(name) ? existsSync(path) : isExecutable(path)));
 }
 
 function isExecutable(path: string): boolean {

@@ -4,6 +4,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import * as prettier from 'prettier';
 import { CORE } from '../../src/settings.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
@@ -30,6 +31,19 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
 
   test('the suites of helm-unittest pass', async () => {
     await run(serverBinary('helm-unittest'), ['--strict', CHART], { timeout: 60_000 });
+  });
+
+  test("the chart's README is what helm-docs makes of its values", async () => {
+    const { stdout } = await run(serverBinary('helm-docs'), ['--dry-run', '--chart-search-root', CHART], {
+      timeout: 60_000,
+    });
+    const page = join(CHART, 'README.md');
+    const made = await prettier.format(stdout, { ...(await prettier.resolveConfig(page)), parser: 'markdown' });
+    assert.equal(
+      readFileSync(page, 'utf8'),
+      made,
+      'run helm-docs --chart-search-root charts/podwhois and npm run format',
+    );
   });
 
   test('every value is in the schema, and the schema knows no other', () => {

@@ -17,6 +17,7 @@ export type ServerName =
   | 'kubectl'
   | 'helm'
   | 'helm-unittest'
+  | 'helm-docs'
   | 'monitoring-crds';
 
 export const API_ONLY: readonly ServerName[] = ['kube-apiserver', 'etcd'];
@@ -29,9 +30,10 @@ export const CLUSTER: readonly ServerName[] = [
   'kubectl',
 ];
 
-export const HELM: readonly ServerName[] = ['helm', 'helm-unittest', 'monitoring-crds'];
+export const HELM: readonly ServerName[] = ['helm', 'helm-unittest', 'helm-docs', 'monitoring-crds'];
 
-const HOW = 'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster helm helm-unittest monitoring-crds)';
+const HOW =
+  'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster helm helm-unittest helm-docs monitoring-crds)';
 
 /**
  * For a test's options: `test('…', realServer('kube-apiserver', 'etcd'), …)`. A missing server is a visible skip with

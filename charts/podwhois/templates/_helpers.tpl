@@ -62,6 +62,31 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{- /* The Secrets that say who may read, and by which certificate podwhois is known. */ -}}
+{{- define "podwhois.secretMounts" -}}
+{{- if .Values.lookupToken.existingSecret }}
+- name: lookup-token
+  mountPath: /etc/podwhois/lookup-token
+  readOnly: true
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: tls
+  mountPath: /etc/podwhois/tls
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "podwhois.secretVolumes" -}}
+{{- with .Values.lookupToken.existingSecret }}
+- name: lookup-token
+  secret: { secretName: {{ . }} }
+{{- end }}
+{{- with .Values.tls.existingSecret }}
+- name: tls
+  secret: { secretName: {{ . }} }
+{{- end }}
+{{- end -}}
+
 {{- /* What cannot work is said here, in sentences. */ -}}
 {{- define "podwhois.guards" -}}
 {{- if and (eq .Values.watch.scope "namespaces") (empty .Values.watch.namespaces) -}}
@@ -76,9 +101,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq .Values.kind "DaemonSet") .Values.autoscaling.enabled -}}
 {{- fail "autoscaling goes with kind=Deployment" -}}
 {{- end -}}
-{{- range $variable := list "PORT" "NAMESPACE" -}}
+{{- $own := dict "PORT" "port" "NAMESPACE" "watch.namespaces" "PREFLIGHT_PORT" "preflightPort" "LOOKUP_TOKEN_FILE" "lookupToken" "TLS_CERT_FILE" "tls" "TLS_KEY_FILE" "tls" -}}
+{{- range $variable, $value := $own -}}
 {{- if hasKey $.Values.settings $variable -}}
-{{- fail (printf "settings.%s is the chart's own: set %s" $variable (ternary "port" "watch.namespaces" (eq $variable "PORT"))) -}}
+{{- fail (printf "settings.%s is the chart's own: set %s" $variable $value) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.forwardAuth -}}

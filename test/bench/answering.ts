@@ -19,7 +19,7 @@ interface Page {
 }
 
 /** Every address that has an answer, with its answer: what the floors must send is what we send. */
-async function answersOf(url: string, most: number): Promise<[string, string][]> {
+export async function answersOf(url: string, most: number): Promise<[string, string][]> {
   const answers: [string, string][] = [];
   for (let next: string | undefined = ''; next !== undefined && answers.length < most;) {
     const response = await request(`${url}/pods?limit=500${next && `&continue=${next}`}`);
@@ -38,7 +38,7 @@ async function answersOf(url: string, most: number): Promise<[string, string][]>
 }
 
 /** Keeps the addresses that answer 200: an address of the host's network has no pod to send. */
-async function onlyFound(url: string, answers: readonly [string, string][]): Promise<[string, string][]> {
+export async function onlyFound(url: string, answers: readonly [string, string][]): Promise<[string, string][]> {
   const found: [string, string][] = [];
   for (let at = 0; at < answers.length; at += 1000) {
     const part = answers.slice(at, at + 1000);
@@ -56,7 +56,7 @@ async function onlyFound(url: string, answers: readonly [string, string][]): Pro
   return found;
 }
 
-async function blast(
+export async function blast(
   load: Child,
   server: Child,
   target: { url: string; seconds: number },

@@ -8,6 +8,7 @@ import { real } from './real.ts';
 import { starting } from './starting.ts';
 import { watching } from './watching.ts';
 import { answering } from './answering.ts';
+import { preflights } from './preflights.ts';
 import { printTable } from './table.ts';
 
 /** `npm run bench`: what ../shared/performance.md lists, each against a floor in the same run. */
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   memory,
   growth,
   answering,
+  preflights,
   starting,
   real,
 };

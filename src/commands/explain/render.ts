@@ -31,20 +31,22 @@ interface Question {
 
 /** For people, line by line in the order of the decision; safe on a terminal. */
 export function renderExplanation(explanation: Explanation, { ip, path, method, host, query }: Question): string {
-  const { constraints, rules } = explanation;
+  const { rules } = explanation;
   const request = [
     `method ${method === undefined ? 'not said' : shown(method)}`,
     `host ${host === undefined ? 'not said' : shown(host)}`,
     `path ${path === undefined ? 'not said' : shown(path)}`,
   ];
   const lines = [`caller   ${shown(ip)}: ${whose(explanation.caller)}`, `request  ${request.join(', ')}`];
-  if (query !== undefined) {
-    lines.push(
-      `query    ${shown(query)}: ${constraints === undefined ? 'holds' : `${shown(constraints)} does not hold`}`,
-    );
-  }
+  if (query !== undefined) lines.push(`query    ${shown(query)}: ${holding(explanation)}`);
   for (const rule of rules) lines.push(`rule     ${ruleLine(rule)}`);
   return `${lines.join('\n')}\n\n${conclusion(explanation)}\n`;
+}
+
+/** A query that cannot be read, and callers that are no pod, are denied before the constraints are looked at. */
+function holding({ constraints, reason = '', caller }: Explanation): string {
+  if (constraints !== undefined) return `${shown(constraints)} does not hold`;
+  return caller['kind'] === 'pod' && !['invalid-query', 'caller-query'].includes(reason) ? 'holds' : 'not looked at';
 }
 
 function whose({ kind, namespace, name, service_account: account, workload, reason }: Explanation['caller']): string {

@@ -1,7 +1,7 @@
 import type { Freshness } from '../freshness.ts';
 import { callerOf } from './caller.ts';
 import type { ClientAddresses, Preflight } from './client-address.ts';
-import type { Identities } from './identity-headers.ts';
+import type { Identities, Identity } from './identity-headers.ts';
 import { decide } from './policy.ts';
 import type { Policy, Trace } from './policy.ts';
 import { parseConstraints } from './query-constraints.ts';
@@ -18,6 +18,8 @@ export interface Evaluation {
   readonly client: string | undefined;
   /** Whose it certainly is, allowed or not. */
   readonly caller: Caller | undefined;
+  /** What the back end is told of him; undefined: he is not known, or something cannot be sent. */
+  readonly identity: Identity | undefined;
 }
 
 export interface EvaluatorOptions {
@@ -50,9 +52,9 @@ export class Evaluator {
     if ('allow' in client) return { ...UNKNOWN, verdict: client };
     const { ip, facts } = client;
     const caller = callerOf(ip, known, now);
-    if ('allow' in caller) return { verdict: caller, facts, client: ip, caller: undefined };
+    if ('allow' in caller) return { ...UNKNOWN, verdict: caller, facts, client: ip };
     const verdict = decide({ facts, caller, constraints: constraints.of(query), policy: policy(), namespaces });
-    return { verdict: this.#sendable(verdict), facts, client: ip, caller };
+    return this.#told(verdict, facts, caller);
   }
 
   /** The same for what somebody supposes, and how the rules came to it. */
@@ -60,17 +62,24 @@ export class Evaluator {
     const { known, policy, namespaces, wall } = this.#options;
     const trace: Trace = { rules: [] };
     const caller = callerOf(ip, known, wall());
-    if ('allow' in caller) return { evaluation: { verdict: caller, facts, client: ip, caller: undefined }, trace };
+    if ('allow' in caller) return { evaluation: { ...UNKNOWN, verdict: caller, facts, client: ip }, trace };
     const constraints = parseConstraints(query);
-    const verdict = this.#sendable(decide({ facts, caller, constraints, policy: policy(), namespaces }, trace));
-    return { evaluation: { verdict, facts, client: ip, caller }, trace };
+    const verdict = decide({ facts, caller, constraints, policy: policy(), namespaces }, trace);
+    return { evaluation: this.#told(verdict, facts, caller), trace };
   }
 
   /** Rule E4: who passes is told to the back end, whole. */
-  #sendable(verdict: Verdict): Verdict {
-    if (!verdict.allow || this.#options.identities.of(verdict.caller) !== undefined) return verdict;
-    return { allow: false, reason: 'unsendable', rule: verdict.rule };
+  #told(verdict: Verdict, facts: RequestFacts, caller: Caller): Evaluation {
+    const identity = this.#options.identities.of(caller);
+    const isSendable = identity !== undefined || !verdict.allow;
+    return {
+      verdict: isSendable ? verdict : { allow: false, reason: 'unsendable', rule: verdict.rule },
+      facts,
+      client: caller.ip,
+      caller,
+      identity,
+    };
   }
 }
 
-const UNKNOWN = { facts: undefined, client: undefined, caller: undefined } as const;
+const UNKNOWN = { facts: undefined, client: undefined, caller: undefined, identity: undefined } as const;

@@ -1,5 +1,5 @@
 import type { Pod } from '../../pod.ts';
-import { WeakCache } from '../weak-cache.ts';
+import { AnswerCache } from '../answer-cache.ts';
 import type { IdentityField } from './setting-parsers.ts';
 import type { Caller } from './verdict.ts';
 
@@ -21,48 +21,52 @@ export const NOTHING = '-';
 
 const MAX_VALUE = 1024;
 
-/** Pods; some 700 bytes each. */
-const KEPT = 16_384;
+/** Bytes that an identity takes beside its text. */
+const OVERHEAD = 400;
 
 export interface Identity {
+  /** The caller's address. */
+  readonly ip: string;
   /** In the order of `IDENTITY`, as they are sent. */
   readonly values: readonly string[];
   /** The same as flat raw pairs. Shared: only to be copied. */
   readonly headers: readonly string[];
 }
 
-interface Made {
-  readonly ip: string;
-  readonly identity: Identity | undefined;
-}
-
 /**
- * The headers that tell the back end who calls (rule E4): always all of them, never an empty one. Made once for a record of a pod,
- * which never changes.
+ * The headers that tell the back end who calls (rule E4): always all of them, never an empty one. Those of pods that call again
+ * and again are made once for each record, which never changes.
  */
 export class Identities {
   readonly #names: readonly string[];
-  readonly #made = new WeakCache<Pod, Made>(KEPT);
+  readonly #made = new AnswerCache<Identity>();
   /** Of a caller that is no pod, or of none that is certain. */
   readonly nobody: Identity;
 
   constructor(names: Readonly<Record<IdentityKey, string>>) {
     this.#names = IDENTITY.map((key) => names[key]);
-    this.nobody = this.#of(IDENTITY.map(() => NOTHING));
+    this.nobody = this.#of(
+      NOTHING,
+      IDENTITY.map(() => NOTHING),
+    );
   }
 
   /** undefined: something about it cannot be sent, so it must not pass. */
   of(caller: Caller): Identity | undefined {
     if (caller.kind !== 'pod') return this.nobody;
     const { pod, ip } = caller;
-    const known = this.#made.get(pod);
-    if (known?.ip === ip) return known.identity;
+    const known = this.#made.get(ip, pod);
+    // Two addresses of a pod may share a slot.
+    if (known?.ip === ip) return known;
     const values = valuesOf(pod, ip);
-    return this.#made.set(pod, { ip, identity: values && this.#of(values) }, 1).identity;
+    if (values === undefined) return undefined;
+    const identity = this.#of(ip, values);
+    this.#made.set(ip, pod, identity, OVERHEAD + values.join('').length);
+    return identity;
   }
 
-  #of(values: readonly string[]): Identity {
-    return { values, headers: this.#names.flatMap((name, i) => [name, values[i] ?? NOTHING]) };
+  #of(ip: string, values: readonly string[]): Identity {
+    return { ip, values, headers: this.#names.flatMap((name, i) => [name, values[i] ?? NOTHING]) };
   }
 }
 
@@ -92,9 +96,9 @@ function valuesOf(pod: Pod, ip: string): readonly string[] | undefined {
 function path(...parts: readonly string[]): string | undefined {
   const text = parts.map(encoded).join('/');
   // What is cut could read like another's: it is not sent at all.
-  return parts.includes('') || text.length > MAX_VALUE || !parts.every((part) => part.isWellFormed())
-    ? undefined
-    : text;
+  if (parts.includes('') || text.length > MAX_VALUE || !parts.every((part) => part.isWellFormed())) return undefined;
+  // V8 keeps a joined text as the tree it was joined of, and walks it again in every answer that holds it.
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** Visible ASCII but for `%` and `/`. */

@@ -6,11 +6,11 @@ import type { Waiters } from '../waiters.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { DenialAnswers } from './denial-answers.ts';
 import type { Evaluation, Evaluator } from './evaluation.ts';
-import type { Identities, Identity } from './identity-headers.ts';
+import type { Identities } from './identity-headers.ts';
 import type { PreflightCounts } from './preflight-counts.ts';
 import { preflightQuery } from './preflight-target.ts';
 import type { Tokens } from './token.ts';
-import type { Caller, DenyReason, Verdict } from './verdict.ts';
+import type { DenyReason, Verdict } from './verdict.ts';
 
 export interface PreflightOptions {
   readonly evaluator: Evaluator;
@@ -94,8 +94,8 @@ export class Preflight {
   }
 
   #finish(request: IncomingMessage, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
-    const { counts, decisions, identities, audit } = this.#options;
-    const { verdict, facts, client, caller } = evaluation;
+    const { counts, decisions, audit } = this.#options;
+    const { verdict, facts, client } = evaluation;
     if (verdict.allow) counts.add('allowed', verdict.rule);
     else {
       counts.add(verdict.reason, verdict.rule);
@@ -103,27 +103,23 @@ export class Preflight {
       decisions.denied({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
       if (!audit) return this.#deny(response, verdict);
     }
-    const identity = caller && identities.of(caller);
-    return this.#pass(response, verdict, identity && caller, identity ?? identities.nobody);
+    return this.#pass(response, evaluation);
   }
 
   /** The one place that answers 2xx. */
-  #pass(
-    response: ServerResponse,
-    verdict: Verdict,
-    caller: Caller | undefined,
-    { values, headers }: Identity,
-  ): void | Promise<void> {
-    const { tokens, freshness, debug } = this.#options;
+  #pass(response: ServerResponse, { verdict, caller, identity }: Evaluation): void | Promise<void> {
+    const { tokens, freshness, identities, debug } = this.#options;
+    const { headers } = identity ?? identities.nobody;
     const send = (token: string): void => {
-      const all = [...headers, ...freshness.headers(), 'content-length', '0'];
+      const all = headers.concat(freshness.headers());
+      all.push('content-length', '0');
       if (tokens) all.push(tokens.header, token);
       if (debug) all.push(REASON_HEADER, reasonOf(verdict));
       response.writeHead(200, all);
       response.end();
     };
-    if (!tokens || caller?.kind !== 'pod') return send(NO_TOKEN);
-    const token = tokens.issuer.of(caller.pod, values);
+    if (!tokens || !identity || caller?.kind !== 'pod') return send(NO_TOKEN);
+    const token = tokens.issuer.of(caller.pod, identity);
     return typeof token === 'string' ? send(token) : token.then(send);
   }
 

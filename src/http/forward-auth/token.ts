@@ -2,6 +2,7 @@ import { SignJWT } from 'jose';
 import type { Pod } from '../../pod.ts';
 import { WeakCache } from '../weak-cache.ts';
 import { namedValues } from './identity-headers.ts';
+import type { Identity } from './identity-headers.ts';
 import type { KeyRing, SigningKey } from './signing-keys.ts';
 
 /** Seconds. */
@@ -20,7 +21,6 @@ export interface TokensOptions {
 
 interface Issued {
   readonly key: SigningKey;
-  readonly values: readonly string[];
   /** Seconds since 1970. */
   readonly at: number;
   token: string | Promise<string>;
@@ -32,29 +32,29 @@ interface Issued {
  */
 export class Tokens {
   readonly #options: TokensOptions;
-  readonly #issued = new WeakCache<Pod, Issued>(KEPT);
+  /** By the address it calls from. */
+  readonly #issued = new WeakCache<Pod, Map<string, Issued>>(KEPT);
 
   constructor(options: TokensOptions) {
     this.#options = options;
   }
 
-  /** `values` of its identity. At once where there is a token already. */
-  of(pod: Pod, values: readonly string[]): string | Promise<string> {
+  /** At once where there is a token already. */
+  of(pod: Pod, { ip, values }: Identity): string | Promise<string> {
     const key = this.#options.keys.first;
     const now = Math.floor(this.#options.wall() / 1000);
-    const known = this.#issued.get(pod);
+    const issued = this.#issued.get(pod) ?? this.#issued.set(pod, new Map(), 1);
+    const known = issued.get(ip);
     // Not `at` alone: a clock that was set back must not hand out what is not valid yet.
-    if (known?.key === key && known.values === values && known.at <= now && now - known.at <= LIFE / 2) {
-      return known.token;
-    }
+    if (known?.key === key && known.at <= now && now - known.at <= LIFE / 2) return known.token;
     const token = this.#sign(key, pod, values, now);
-    const issued: Issued = { key, values, at: now, token };
+    const fresh: Issued = { key, at: now, token };
+    issued.set(ip, fresh);
     token.then(
-      (text) => (issued.token = text),
+      (text) => (fresh.token = text),
       // Whoever waits for it is told; the next one tries again.
-      () => this.#issued.set(pod, { ...issued, at: -Infinity }, 1),
+      () => issued.delete(ip),
     );
-    this.#issued.set(pod, issued, 1);
     return token;
   }
 

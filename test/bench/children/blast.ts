@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 export interface Target {
   readonly url: string;
   readonly paths: readonly string[];
+  /** Of the path at the same place: header lines, each with its end. */
+  readonly headers?: readonly string[];
   readonly seconds: number;
 }
 
@@ -21,15 +23,17 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
  * As many GETs as go through over 50 connections, each for a path drawn at random, the next one as soon as the answer is whole.
  * Nothing but sockets, for load that costs more than what it measures measures itself.
  */
-export async function blast({ url, paths, seconds }: Target): Promise<Blast> {
+export async function blast({ url, paths, headers, seconds }: Target): Promise<Blast> {
   const { host, hostname, port } = new URL(url);
   const began = performance.now();
   const end = began + seconds * 1000;
   let total = 0;
   let failed = 0;
   const ask = (socket: Socket): void => {
-    const path = paths[Math.floor(Math.random() * paths.length)] ?? '/';
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: keep-alive\r\n\r\n`, 'latin1');
+    const drawn = Math.floor(Math.random() * paths.length);
+    const path = paths[drawn] ?? '/';
+    const more = headers?.[drawn] ?? '';
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: keep-alive\r\n\r\n`, 'latin1');
   };
   const run = (): Promise<void> =>
     new Promise((resolve, reject) => {

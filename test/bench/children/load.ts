@@ -11,12 +11,19 @@ import { blast } from './blast.ts';
 let probing = false;
 let waits: number[] = [];
 let paths: string[] = [];
+let headers: string[] | undefined;
 
 answering({
   /** What is asked for from now on. */
-  paths: (all: string[]) => void (paths = all),
+  paths: (all: string[]) => {
+    paths = all;
+    headers = undefined;
+  },
+  /** With header lines for each path. */
+  requests: (all: { paths: string[]; headers: string[] }) => void ({ paths, headers } = all),
   /** As many requests as go through over 50 connections. */
-  blast: ({ url, seconds }: { url: string; seconds: number }) => blast({ url, paths, seconds }),
+  blast: ({ url, seconds }: { url: string; seconds: number }) =>
+    blast({ url, paths, ...(headers && { headers }), seconds }),
   /** One request every few milliseconds until `probed`; its wait counts from when it was due, so that a stall is not left out. */
   probe: ({ url, everyMs }: { url: string; everyMs: number }) => {
     probing = true;

@@ -8,7 +8,8 @@ import { protobuf } from '../../../src/kubernetes/wire/protobuf.ts';
 import { createLog } from '../../../src/log.ts';
 import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
-import { readCoreSettings } from '../../../src/settings.ts';
+import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
+import { readServeSettings } from '../../../src/serve-settings.ts';
 import { answering } from './answering.ts';
 
 /** What is measured: the whole service as `podwhois serve` composes it, or its decoder and index alone (`replay`). */
@@ -26,8 +27,8 @@ let stopNoting: (() => void) | undefined;
 answering({
   /** Starts the service; it is listening then and not yet synced. */
   start: async (environment: Record<string, string>) => {
-    const settings = readCoreSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
-    service = await startService(settings, { log });
+    const settings = readServeSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
+    service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
     startedAt = performance.now();
     return service.url;
   },

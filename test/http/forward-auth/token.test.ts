@@ -7,7 +7,11 @@ import { LIFE, Tokens } from '../../../src/http/forward-auth/token.ts';
 import { makePod } from '../support/pods.ts';
 import { newKey } from './support/keys.ts';
 
-const VALUES = ['web-1', 'shop', 'uid-web-1', '10.0.0.1', 'worker-1', 'shop/cart', 'shop/Deployment/web'];
+const IDENTITY = {
+  ip: '10.0.0.1',
+  headers: [],
+  values: ['web-1', 'shop', 'uid-web-1', '10.0.0.1', 'worker-1', 'shop/cart', 'shop/Deployment/web'],
+};
 const NOON = Date.UTC(2026, 10, 25, 12);
 
 async function tokens(pem = newKey()): Promise<{ tokens: Tokens; keys: KeyRing; clock: { wall: number } }> {
@@ -19,7 +23,7 @@ async function tokens(pem = newKey()): Promise<{ tokens: Tokens; keys: KeyRing; 
 
 test('a token says who calls, for whom, and for a minute', async () => {
   const { tokens: issuer, keys } = await tokens();
-  const token = await issuer.of(makePod('web-1'), VALUES);
+  const token = await issuer.of(makePod('web-1'), IDENTITY);
   const verified = await jwtVerify(token, createLocalJWKSet({ keys: [...keys.published(0).keys] }), {
     issuer: 'podwhois',
     audience: 'shop',
@@ -47,28 +51,28 @@ test('a token says who calls, for whom, and for a minute', async () => {
 test('a token is used again while half of its life is left, for the same record and key only', async () => {
   const { tokens: issuer, keys, clock } = await tokens();
   const pod = makePod('web-1');
-  const first = await issuer.of(pod, VALUES);
-  assert.equal(issuer.of(pod, VALUES), first, 'at once, without a promise');
+  const first = await issuer.of(pod, IDENTITY);
+  assert.equal(issuer.of(pod, IDENTITY), first, 'at once, without a promise');
   clock.wall += (LIFE / 2) * 1000;
-  assert.equal(await issuer.of(pod, VALUES), first);
+  assert.equal(await issuer.of(pod, IDENTITY), first);
   clock.wall += 1000;
-  const second = await issuer.of(pod, VALUES);
+  const second = await issuer.of(pod, IDENTITY);
   assert.notEqual(second, first);
   clock.wall = NOON;
-  assert.notEqual(await issuer.of(pod, VALUES), second, 'a clock that was set back: not valid yet');
+  assert.notEqual(await issuer.of(pod, IDENTITY), second, 'a clock that was set back: not valid yet');
   clock.wall += 1000;
-  const before = await issuer.of(pod, VALUES);
-  assert.notEqual(await issuer.of(makePod('web-1'), VALUES), before, 'another record');
+  const before = await issuer.of(pod, IDENTITY);
+  assert.notEqual(await issuer.of(makePod('web-1'), IDENTITY), before, 'another record');
   keys.replace(await readSigningKeys(newKey()), 0);
-  assert.equal(decodeProtectedHeader(await issuer.of(pod, VALUES)).kid, keys.first.kid);
+  assert.equal(decodeProtectedHeader(await issuer.of(pod, IDENTITY)).kid, keys.first.kid);
 });
 
 test('those who ask at once share one signature', async () => {
   const { tokens: issuer } = await tokens();
   const pod = makePod('web-1');
-  const both = [issuer.of(pod, VALUES), issuer.of(pod, VALUES)];
+  const both = [issuer.of(pod, IDENTITY), issuer.of(pod, IDENTITY)];
   assert.equal(both[0], both[1]);
-  assert.equal(await both[0], issuer.of(pod, VALUES));
+  assert.equal(await both[0], issuer.of(pod, IDENTITY));
 });
 
 test('the first key signs, all are published by their thumbprint, and none with its private half', async () => {

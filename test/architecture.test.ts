@@ -7,8 +7,8 @@ const root = join(import.meta.dirname, '..');
 
 /** What a room may import of the others; what stands at the top of src/ is listed by name. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  kubernetes: ['pod.ts', 'namespace.ts', 'resource-version.ts'],
-  index: ['pod.ts', 'namespace.ts', 'resource-version.ts'],
+  kubernetes: ['pod.ts', 'namespace.ts', 'endpoint-slice.ts', 'resource-version.ts'],
+  index: ['pod.ts', 'namespace.ts', 'endpoint-slice.ts', 'resource-version.ts'],
   http: [
     'index',
     'settings', // of a capability: its own table

@@ -23,6 +23,12 @@ export function salvageNamespace(bytes: Uint8Array, format: Format, error: unkno
   return { key: keyOf(bytes, uid, '', name), namespace: '', name, ips: [], reason: reasonOf(error) };
 }
 
+/** Of an object in a namespace that holds no address of its own. */
+export function salvageNamespaced(bytes: Uint8Array, format: Format, error: unknown): Unreadable {
+  const { uid, namespace, name } = salvaged(bytes, format);
+  return { key: keyOf(bytes, uid, namespace, name), namespace, name, ips: [], reason: reasonOf(error) };
+}
+
 type Format = 'json' | 'protobuf';
 
 function salvaged(bytes: Uint8Array, format: Format): Salvage {

@@ -28,11 +28,13 @@ export interface Access {
   watch: boolean;
   /** Whether namespaces may be listed and watched. */
   namespaces: boolean;
+  /** Whether EndpointSlices may be listed and watched. */
+  endpointSlices: boolean;
   /** The name in a 403. */
   user: string;
 }
 
-/** A request for pods or namespaces that came. */
+/** A request for objects that came. */
 export interface Served {
   readonly resource: Resource['name'];
   readonly verb: Verb;
@@ -52,6 +54,7 @@ export interface ApiServerOptions {
 
 const PODS = /^\/api\/v1(?:\/namespaces\/([^/]+))?\/pods(?:\/([^/]+))?$/;
 const NAMESPACES = /^\/api\/v1\/namespaces(?:\/([^/]+))?$/;
+const ENDPOINT_SLICES = /^\/apis\/discovery\.k8s\.io\/v1(?:\/namespaces\/([^/]+))?\/endpointslices(?:\/([^/]+))?$/;
 const NODES = /^\/api\/v1\/nodes(?:\/([^/]+))?$/;
 const FORMATS: readonly Format[] = ['json', 'protobuf'];
 const PARTIAL_LIST = 'PartialObjectMetadataList';
@@ -95,9 +98,10 @@ export class ApiServer {
     if (path === '/healthz' || path === '/livez' || path === '/readyz') return void response.end('ok');
     const pods = PODS.exec(path);
     const namespaces = NAMESPACES.exec(path);
+    const slices = ENDPOINT_SLICES.exec(path);
     const node = NODES.exec(path);
     const discovery = Object.hasOwn(DISCOVERY, path) ? DISCOVERY[path] : undefined;
-    if (!pods && !namespaces && !node && !discovery) {
+    if (!pods && !namespaces && !slices && !node && !discovery) {
       if (path.startsWith('/api/v1/')) throw status.notImplemented(`${request.method} ${path}`);
       throw status.notFound();
     }
@@ -107,18 +111,26 @@ export class ApiServer {
       return sendJson(response, discovery);
     }
     if (node) return this.#nodes(request, response, node[1]);
-    const resource = pods ? this.#resources.pods : this.#resources.namespaces;
-    const asked = readRequest(resource, query, pods?.[1], pods ? pods[2] : namespaces?.[1]);
+    const { pods: ofPods, namespaces: ofNamespaces, endpointslices: ofSlices } = this.#resources;
+    const resource = pods ? ofPods : slices ? ofSlices : ofNamespaces;
+    if (slices) this.#options.cluster.keepEndpointSlices();
+    const inNamespace = pods ?? slices;
+    const asked = readRequest(resource, query, inNamespace?.[1], inNamespace ? inNamespace[2] : namespaces?.[1]);
     const { verb } = asked;
     const { headers } = request;
     this.requests.push({ resource: resource.name, verb, path, query, headers, at: performance.now() });
     if (this.requests.length > 1000) this.requests.shift();
     const watches = verb === 'watch' || verb === 'sync';
-    if (resource.name === 'namespaces' ? !access.namespaces : watches ? !access.watch : !access.list)
+    const allowed = {
+      pods: watches ? access.watch : access.list,
+      namespaces: access.namespaces,
+      endpointslices: access.endpointSlices,
+    };
+    if (!allowed[resource.name])
       throw status.forbidden(
         access.user,
         verb === 'get' ? 'get' : watches ? 'watch' : 'list',
-        resource.name,
+        resource,
         asked.namespace,
       );
     if (verb === 'get') return this.#one(request, response, asked, resource);
@@ -149,7 +161,7 @@ export class ApiServer {
       formats: actions.jsonOnly ? ['json'] : FORMATS,
       transforms: watches ? [PARTIAL] : ['Table', PARTIAL, PARTIAL_LIST],
     });
-    if (!watches && chosen.as === PARTIAL) throw status.partialOfList(resource.kind);
+    if (!watches && chosen.as === PARTIAL) throw status.partialOfList(resource);
     if (chosen.as === 'Table') {
       const { version, objects, continue: next } = page(store, asked, actions);
       const metadata = { resourceVersion: String(version), ...(next === '' ? {} : { continue: next }) };
@@ -171,9 +183,9 @@ export class ApiServer {
     { namespace, name = '' }: ObjectsRequest,
     resource: Resource,
   ): void {
-    if (resource.name === 'pods' && namespace === undefined) throw status.notFound();
+    if (resource.name !== 'namespaces' && namespace === undefined) throw status.notFound();
     const found = resource.store.find(namespace, name);
-    if (!found) throw status.objectNotFound(resource.name, name);
+    if (!found) throw status.objectNotFound(resource.name, name, resource.group);
     const chosen = negotiate(request.headers.accept, { formats: FORMATS, transforms: ['Table', PARTIAL] });
     if (chosen.as === 'Table') {
       const { time } = this.#options.cluster;

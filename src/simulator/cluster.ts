@@ -3,10 +3,12 @@ import * as life from './cluster/life.ts';
 import { SimulatedNode } from './cluster/node.ts';
 import type { Addresses } from './cluster/node.ts';
 import { populate } from './cluster/populate.ts';
+import { Services } from './cluster/services.ts';
 import { Churn } from './cluster/churn.ts';
 import { Workshop } from './cluster/workload.ts';
 import type { Workload } from './cluster/workload.ts';
 import type { World } from './cluster/world.ts';
+import type { EndpointSliceObject } from './endpoint-slice-object.ts';
 import type { OwnerReferenceObject, PodObject } from './pod-object.ts';
 import { namespaceObject } from './namespace-object.ts';
 import type { NamespaceObject } from './namespace-object.ts';
@@ -64,6 +66,8 @@ export class Cluster implements World {
   /** The pods. */
   readonly store: ObjectStore<PodObject>;
   readonly namespaces: ObjectStore<NamespaceObject>;
+  /** Those that were put here, and from `keepEndpointSlices` on those of the Deployments. */
+  readonly endpointSlices: ObjectStore<EndpointSliceObject>;
   readonly nodes: readonly SimulatedNode[];
   readonly random: Random;
   readonly workshop: Workshop;
@@ -71,6 +75,7 @@ export class Cluster implements World {
   readonly #now: () => number;
   readonly #nodesByName: ReadonlyMap<string, SimulatedNode>;
   readonly #churn: Churn;
+  #services: Services | undefined;
   #namespacesMade = 0;
 
   constructor(options: ClusterOptions = {}) {
@@ -90,6 +95,7 @@ export class Cluster implements World {
     const revision = new Revision(1000);
     this.store = new ObjectStore({ history, revision, keepBytes });
     this.namespaces = new ObjectStore({ history, revision, keepBytes });
+    this.endpointSlices = new ObjectStore({ history, revision, keepBytes });
     for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) this.createNamespace(name);
     populate(this, pods);
     this.#churn = new Churn(this);
@@ -147,6 +153,14 @@ export class Cluster implements World {
     for (const { object } of this.store.objects.filter(({ object }) => object.metadata.namespace === name))
       this.deletePod(name, object.metadata.name);
     return this.namespaces.delete(undefined, name);
+  }
+
+  /**
+   * From now on every Deployment has a Service of its name, whose EndpointSlices follow its pods. Not from the beginning: it makes
+   * each change of a pod as dear as its Service is large, and who looks at pods only shall not pay for it.
+   */
+  keepEndpointSlices(): void {
+    if (!this.#services) this.#services = new Services(this, new Random(2 ** 31));
   }
 
   /** Any object, as it is; it gets the next version. */

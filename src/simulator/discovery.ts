@@ -17,6 +17,8 @@ const resource = (
   ...(name === 'pods' ? { categories: ['all'] } : {}),
 });
 
+const DISCOVERY_V1 = { groupVersion: 'discovery.k8s.io/v1', version: 'v1' };
+
 export const DISCOVERY: Readonly<Record<string, object>> = {
   '/version': {
     major: '1',
@@ -30,7 +32,11 @@ export const DISCOVERY: Readonly<Record<string, object>> = {
     platform: 'podwhois/simulator',
   },
   '/api': { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] },
-  '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [] },
+  '/apis': {
+    kind: 'APIGroupList',
+    apiVersion: 'v1',
+    groups: [{ name: 'discovery.k8s.io', versions: [DISCOVERY_V1], preferredVersion: DISCOVERY_V1 }],
+  },
   '/api/v1': {
     kind: 'APIResourceList',
     groupVersion: 'v1',
@@ -39,5 +45,11 @@ export const DISCOVERY: Readonly<Record<string, object>> = {
       resource('nodes', 'node', 'Node', false, 'no', ['get', 'list']),
       resource('pods', 'pod', 'Pod', true, 'po', ['get', 'list', 'watch']),
     ],
+  },
+  '/apis/discovery.k8s.io/v1': {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: 'discovery.k8s.io/v1',
+    resources: [resource('endpointslices', 'endpointslice', 'EndpointSlice', true, 'eps', ['get', 'list', 'watch'])],
   },
 };

@@ -91,6 +91,12 @@ export const NAMESPACE_FIELDS: Fields<NamespaceObject> = {
   'status.phase': (namespace) => namespace.status.phase,
 };
 
+/** What every kind can be selected by; a kind without fields of its own refuses others in other words. */
+export const ENDPOINT_SLICE_FIELDS: Fields<StoredObject> = {
+  'metadata.name': (slice) => slice.metadata.name,
+  'metadata.namespace': (slice) => slice.metadata.namespace ?? '',
+};
+
 export function fieldSelector<T extends StoredObject>(text: string, fields: Fields<T>): Matcher {
   const requirements = text
     .split(',')
@@ -99,6 +105,10 @@ export function fieldSelector<T extends StoredObject>(text: string, fields: Fiel
       const [, name = '', operator, value] = /^(.*?)(!=|==|=)(.*)$/.exec(one) ?? [];
       if (operator === undefined) throw badRequest(`invalid selector: '${text}'; can't understand '${one}'`);
       const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      if (!field && fields === ENDPOINT_SLICE_FIELDS)
+        throw badRequest(
+          `${JSON.stringify(name)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+        );
       if (!field) throw badRequest(`field label not supported: ${name}`);
       return (object) => (field(object) === value) !== (operator === '!=');
     });

@@ -35,7 +35,7 @@ export interface Simulator {
   readonly access: Access;
   /** When bookmarks come; may be changed at any time. */
   readonly times: WatchTimes;
-  /** What was asked for pods and namespaces, oldest first, the last thousand. */
+  /** What was asked for objects, oldest first, the last thousand. */
   readonly requests: readonly Served[];
   /** Open connections. */
   readonly connections: number;
@@ -69,6 +69,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     list: true,
     watch: true,
     namespaces: true,
+    endpointSlices: true,
     user: 'system:serviceaccount:podwhois:podwhois',
     ...options.access,
   };

@@ -62,8 +62,11 @@ export const badRequest = (message: string): ApiError => new ApiError(400, 'BadR
 export const notFound = (): ApiError =>
   new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
 
-export const objectNotFound = (kind: string, name: string): ApiError =>
-  new ApiError(404, 'NotFound', `${kind} ${JSON.stringify(name)} not found`, { name, kind });
+export function objectNotFound(kind: string, name: string, group = ''): ApiError {
+  const what = group === '' ? kind : `${kind}.${group}`;
+  const details = group === '' ? { name, kind } : { name, group, kind };
+  return new ApiError(404, 'NotFound', `${what} ${JSON.stringify(name)} not found`, details);
+}
 
 export const methodNotAllowed = (): ApiError =>
   new ApiError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
@@ -73,10 +76,17 @@ export const notImplemented = (what: string): ApiError =>
 
 export const unauthorized = (): ApiError => new ApiError(401, 'Unauthorized', 'Unauthorized');
 
-export function forbidden(user: string, verb: string, resource: string, namespace: string | undefined): ApiError {
+export function forbidden(
+  user: string,
+  verb: string,
+  { name: resource, group }: { readonly name: string; readonly group: string },
+  namespace: string | undefined,
+): ApiError {
   const where = namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
-  const what = `User ${JSON.stringify(user)} cannot ${verb} resource ${JSON.stringify(resource)} in API group ""`;
-  return new ApiError(403, 'Forbidden', `${resource} is forbidden: ${what} ${where}`, { kind: resource });
+  const what = `User ${JSON.stringify(user)} cannot ${verb} resource ${JSON.stringify(resource)} in API group ${JSON.stringify(group)}`;
+  const [full, details] =
+    group === '' ? [resource, { kind: resource }] : [`${resource}.${group}`, { group, kind: resource }];
+  return new ApiError(403, 'Forbidden', `${full} is forbidden: ${what} ${where}`, details);
 }
 
 /** 410: the version is no longer known. `from` is the oldest that is. */
@@ -99,11 +109,11 @@ export const tooLarge = (version: number, current: number): ApiError =>
 export const notAcceptable = (available: readonly string[]): ApiError =>
   new ApiError(406, 'NotAcceptable', `406: Not Acceptable\n\nAvailable representations: ${available.join(', ')}`, {});
 
-export const partialOfList = (kind: string): ApiError =>
+export const partialOfList = ({ kind, group }: { readonly kind: string; readonly group: string }): ApiError =>
   new ApiError(
     406,
     'NotAcceptable',
-    `you requested PartialObjectMetadata, but the requested object is a list (*core.${kind}List)`,
+    `you requested PartialObjectMetadata, but the requested object is a list (*${group.split('.')[0] || 'core'}.${kind}List)`,
   );
 
 /** 422 for list options that contradict each other. */

@@ -1,5 +1,6 @@
 import type { Cluster } from './cluster.ts';
 import type { SimulatedNode } from './cluster/node.ts';
+import type { EndpointSliceObject } from './endpoint-slice-object.ts';
 import type { NamespaceObject } from './namespace-object.ts';
 import type { PodObject } from './pod-object.ts';
 
@@ -106,6 +107,29 @@ export const namespaceTable = (metadata: object, namespaces: readonly NamespaceO
       object: partial(metadata),
     })),
   );
+
+export const endpointSliceTable = (metadata: object, slices: readonly EndpointSliceObject[], now: number): object =>
+  table(
+    metadata,
+    columns('Name', 'AddressType', 'Ports', 'Endpoints', 'Age'),
+    slices.map(({ metadata, addressType, ports, endpoints }) => ({
+      cells: [
+        metadata.name,
+        addressType,
+        shortened((ports ?? []).map((one) => String((one as { port?: number }).port ?? '*'))),
+        shortened((endpoints ?? []).flatMap(({ addresses }) => addresses)),
+        age(metadata.creationTimestamp, now),
+      ],
+      object: partial(metadata),
+    })),
+  );
+
+/** Three of a list, and how many more there are (printers/internalversion: printEndpointSlice). */
+function shortened(texts: readonly string[]): string {
+  if (texts.length === 0) return '<unset>';
+  const more = texts.length > 3 ? ` + ${texts.length - 3} more...` : '';
+  return texts.slice(0, 3).join(',') + more;
+}
 
 /** All that is known of a node, as the API has it. */
 export function nodeObject(node: SimulatedNode, created: string): object {

@@ -5,7 +5,6 @@ import type { ObjectsRequest } from './api-request.ts';
 import type { Body } from './body.ts';
 import type { FaultActions } from './faults.ts';
 import { page } from './list.ts';
-import { PARTIAL } from './object-version.ts';
 import type { ObjectVersion, Shape, StoredObject } from './object-version.ts';
 import { spoiled } from './spoiled.ts';
 import { ApiError, expired, tooLarge } from './status.ts';
@@ -22,6 +21,13 @@ export interface WatchTimes {
 }
 
 const JSON_END = Buffer.from('}\n');
+
+/** What Go writes of an object that has nothing, beside its metadata. */
+const NOTHING: Readonly<Record<string, object>> = {
+  Pod: { spec: { containers: null }, status: {} },
+  Namespace: { spec: {}, status: {} },
+  EndpointSlice: { addressType: '', endpoints: null, ports: null },
+};
 
 /** Writes frames of one shape. */
 class Frames {
@@ -51,8 +57,7 @@ class Frames {
     const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
     const metadata = { resourceVersion: String(version), ...annotations };
     if (format === 'protobuf') return this.#message('BOOKMARK', kind, encodeMessage(kind, { metadata }));
-    const nothing = kind === PARTIAL ? {} : { spec: kind === 'Pod' ? { containers: null } : {}, status: {} };
-    const object = { kind, apiVersion: apiVersionOf(kind), metadata, ...nothing };
+    const object = { kind, apiVersion: apiVersionOf(kind), metadata, ...NOTHING[kind] };
     this.#body.write(Buffer.from(`${encodeJson({ type: 'BOOKMARK', object })}\n`));
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, JSON_TYPE, PROTOBUF } from './client.ts';
 import type { Seen } from './client.ts';
+import { endpointSlicesContract } from './endpoint-slices.ts';
 import { as, NAMESPACES, namespacesContract } from './namespaces.ts';
 import type { Subject } from './subject.ts';
 
@@ -39,6 +40,7 @@ export function listWatchContract(open: () => Promise<Subject>): void {
 
   describe('while the history is kept', { concurrency: true }, () => {
     namespacesContract(() => ({ client, subject }));
+    endpointSlicesContract(() => ({ client, subject }));
 
     for (const accept of [JSON_TYPE, PROTOBUF]) {
       describe(`in ${accept}`, () => {

@@ -44,6 +44,17 @@ async function real(): Promise<Subject> {
       // What the namespace controller does when all is gone; there is none here.
       await send('PUT', `/api/v1/namespaces/${name}/finalize`, { metadata: { name }, spec: { finalizers: [] } });
     },
+    async writeEndpointSlice({ namespace, name, labels, addressType, endpoints }) {
+      const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+      const slice = { metadata: { name, labels }, addressType, endpoints };
+      await send('POST', '/api/v1/namespaces', { metadata: { name: namespace } });
+      const { ok } = await plane.fetch(`${path}/${name}`);
+      if (ok) await send('PUT', `${path}/${name}`, slice);
+      else await send('POST', path, slice);
+    },
+    async deleteEndpointSlice(namespace, name) {
+      await send('DELETE', `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices/${name}`, {});
+    },
     async bump() {
       await send('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: `bump-${++bumps}` } });
     },

@@ -37,6 +37,21 @@ async function simulated(): Promise<Subject> {
     async deleteNamespace(name) {
       cluster.deleteNamespace(name);
     },
+    async writeEndpointSlice({ namespace, name, labels, addressType, endpoints }) {
+      cluster.createNamespace(namespace);
+      const known = cluster.endpointSlices.get(namespace, name)?.metadata;
+      const uid = known?.uid ?? cluster.random.uid();
+      const metadata = { name, namespace, uid, creationTimestamp: cluster.time, labels };
+      cluster.endpointSlices.put({
+        metadata: { ...metadata, generation: (known?.generation ?? 0) + 1 },
+        addressType,
+        endpoints: endpoints.map((endpoint) => ({ ...endpoint, conditions: endpoint.conditions ?? {} })),
+        ports: null,
+      });
+    },
+    async deleteEndpointSlice(namespace, name) {
+      cluster.endpointSlices.delete(namespace, name);
+    },
     async bump() {
       cluster.store.tick();
     },

@@ -20,9 +20,11 @@ function lengthPrefixed(tag: number, length: number): Buffer {
   return Buffer.concat([Buffer.from([(tag << 3) | 2]), varint(length)]);
 }
 
-/** Of what this server sends, only objects cut down to their metadata are not of `v1`. */
-export const apiVersionOf = (kind: string): string =>
-  kind.startsWith('PartialObjectMetadata') ? 'meta.k8s.io/v1' : 'v1';
+/** Of what this server sends, objects cut down to their metadata and EndpointSlices are not of `v1`. */
+export function apiVersionOf(kind: string): string {
+  if (kind.startsWith('PartialObjectMetadata')) return 'meta.k8s.io/v1';
+  return kind.startsWith('EndpointSlice') ? 'discovery.k8s.io/v1' : 'v1';
+}
 
 /** How the JSON of an object begins when it names its kind; the rest of it follows without its own `{`. */
 export const typeHead = (kind: string): string => `{"kind":"${kind}","apiVersion":"${apiVersionOf(kind)}",`;

@@ -1,5 +1,6 @@
 /**
- * The messages of k8s.io/api core/v1 v0.36.3 and apimachinery's meta/v1 that a PodList, a NamespaceList or a Status can reach, one line each, taken from
+ * The messages of k8s.io/api core/v1 and discovery/v1 v0.36.3 and apimachinery's meta/v1 that a PodList, a NamespaceList, an
+ * EndpointSliceList or a Status can reach, one line each, taken from
  * their generated.proto (field numbers) and generated.pb.go (which fields are always written).
  *
  * A field is `number label name[:type]`, in the order of the numbers, which is the order Go writes them in. Labels: `!` written even when it
@@ -40,6 +41,13 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   DownwardAPIVolumeFile: '1!path 2fieldRef:ObjectFieldSelector 3resourceFieldRef:ResourceFieldSelector 4mode:i',
   DownwardAPIVolumeSource: '1*items:DownwardAPIVolumeFile 2defaultMode:i',
   EmptyDirVolumeSource: '1!medium 2sizeLimit:Quantity',
+  Endpoint:
+    '1*addresses 2!conditions:EndpointConditions 3hostname 4targetRef:ObjectReference 5%deprecatedTopology 6nodeName 7zone 8hints:EndpointHints',
+  EndpointConditions: '1ready:b 2serving:b 3terminating:b',
+  EndpointHints: '1*forZones:ForZone 2*forNodes:ForNode',
+  EndpointPort: '1name 2protocol 3port:i 4appProtocol',
+  EndpointSlice: '1!metadata:ObjectMeta 2*endpoints:Endpoint 3*ports:EndpointPort 4!addressType',
+  EndpointSliceList: '1!metadata:ListMeta 2*items:EndpointSlice',
   EnvFromSource: '1!prefix 2configMapRef:ConfigMapEnvSource 3secretRef:SecretEnvSource',
   EnvVar: '1!name 2!value 3valueFrom:EnvVarSource',
   EnvVarSource:
@@ -53,6 +61,8 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   FileKeySelector: '1!volumeName 2!path 3!key 4optional:b',
   FlexVolumeSource: '1!driver 2!fsType 3secretRef:LocalObjectReference 4!readOnly:b 5%options',
   FlockerVolumeSource: '1!datasetName 2!datasetUUID',
+  ForNode: '1!name',
+  ForZone: '1!name',
   GCEPersistentDiskVolumeSource: '1!pdName 2!fsType 3!partition:i 4!readOnly:b',
   GRPCAction: '1!port:i 2service',
   GitRepoVolumeSource: '1!repository 2!revision 3!directory',
@@ -90,6 +100,7 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   ObjectFieldSelector: '1!apiVersion 2!fieldPath',
   ObjectMeta:
     '1!name 2!generateName 3!namespace 4!selfLink 5!uid 6!resourceVersion 7!generation:i 8!creationTimestamp:Time 9deletionTimestamp:Time 10deletionGracePeriodSeconds:i 11%labels 12%annotations 13*ownerReferences:OwnerReference 14*finalizers 17*managedFields:ManagedFieldsEntry',
+  ObjectReference: '1!kind 2!namespace 3!name 4!uid 5!apiVersion 6!resourceVersion 7!fieldPath',
   OwnerReference: '1!kind 3!name 4!uid 5!apiVersion 6controller:b 7blockOwnerDeletion:b',
   PartialObjectMetadata: '1!metadata:ObjectMeta',
   PartialObjectMetadataList: '1!metadata:ListMeta 2*items:PartialObjectMetadata',

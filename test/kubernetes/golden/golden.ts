@@ -21,7 +21,8 @@ type Recording =
   | 'gone'
   | 'not-found'
   | 'too-large'
-  | `namespaces${'' | '-whole' | '-page' | '-watch' | '-gone'}`;
+  | `namespaces${'' | '-whole' | '-page' | '-watch' | '-gone'}`
+  | `slices${'' | '-page' | '-watch' | '-gone'}`;
 
 export function golden(name: Recording, format: WireFormat): Buffer {
   const suffix = format === protobuf ? 'pb' : 'json';

@@ -3,10 +3,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVERY_KIND_OF_POD } from '../../cluster/every-kind-of-pod.ts';
 import type { Specimen } from '../../cluster/every-kind-of-pod.ts';
+import { EVERY_KIND_OF_SLICE } from './every-kind-of-slice.ts';
 import { startControlPlane } from '../../support/real-servers.ts';
 
 /**
- * Records what a real API server sends, in both formats, into this folder: KUBEBUILDER_ASSETS=... node record.ts pods|namespaces
+ * Records what a real API server sends, in both formats, into this folder: KUBEBUILDER_ASSETS=... node record.ts pods|namespaces|slices
  * Both watches run at the same time, so that they tell of the same events.
  */
 
@@ -29,6 +30,7 @@ try {
   await write('POST', NAMESPACES, { metadata: { name: NAMESPACE } });
   if (wanted.includes('pods')) await recordPods();
   if (wanted.includes('namespaces')) await recordNamespaces();
+  if (wanted.includes('slices')) await recordSlices();
 } finally {
   await plane.down();
 }
@@ -74,6 +76,24 @@ async function recordNamespaces(): Promise<void> {
   await plane.apiServer.stop();
   await plane.startApiServer();
   await record('namespaces-gone', `${NAMESPACES}?watch=true&timeoutSeconds=1&resourceVersion=1`, METADATA);
+}
+
+async function recordSlices(): Promise<void> {
+  const slices = `/apis/discovery.k8s.io/v1/namespaces/${NAMESPACE}/endpointslices`;
+  for (const slice of EVERY_KIND_OF_SLICE) await write('POST', slices, slice);
+  await record('slices', slices);
+  await record('slices-page', `${slices}?limit=2`);
+  await recordWatch('slices-watch', slices, '', async () => {
+    const path = `${slices}/short-life`;
+    const endpoints = [{ addresses: ['10.1.0.9'], targetRef: { kind: 'Pod', name: 'late', uid: 'uid-late' } }];
+    await write('POST', slices, { metadata: { name: 'short-life' }, addressType: 'IPv4', endpoints });
+    await write('PATCH', path, { metadata: { labels: { 'kubernetes.io/service-name': 'web' } } });
+    await write('PATCH', path, { endpoints: [{ ...endpoints[0], conditions: { ready: false } }] });
+    await write('DELETE', path);
+  });
+  await plane.apiServer.stop();
+  await plane.startApiServer();
+  await record('slices-gone', `${slices}?watch=true&timeoutSeconds=1&resourceVersion=1`);
 }
 
 function named(name: string, metadata: object): { readonly name: string } {

@@ -1,5 +1,4 @@
-// eslint-disable-next-line no-control-regex
-const BEYOND_ASCII = /[^\0-\x7e]/g;
+const BEYOND_ASCII = /[^ -~]/g;
 
 /** JSON of nothing but ASCII: it is as long in bytes as in characters, and to send it is to copy it. */
 export function asciiJson(value: unknown): string {

@@ -26,8 +26,8 @@ export const LIMITS = {
   maxPageBytes: 4 * 1024 * 1024,
   /** Of pages and batches that are being made or not yet read, together. 64 full pages of ordinary pods are 45 MB. */
   maxOutgoing: 64 * 1024 * 1024,
-  /** Pods looked at in one turn of the event loop: about half a millisecond of work. */
-  scanPerTurn: 256,
+  /** Pods looked at, and written, in one turn of the event loop: about a fifth of a millisecond of work. */
+  scanPerTurn: 64,
   /** Pages of /pods that are being made or not yet read; one piece of one of them is made per turn, so more only wait longer. */
   maxScans: 64,
   /** Of `/pods?by=ip`, which last as long as their reader takes. */

@@ -40,11 +40,12 @@ function charactersOf(map: StringMap): number {
   return count;
 }
 
-function weightOf(change: Change | undefined): number {
-  if (change === undefined) return 0;
-  const { pod, previous = pod } = change;
-  const own = charactersOf(pod.labels) + charactersOf(pod.annotations);
-  return previous === pod ? own : own + charactersOf(previous.labels) + charactersOf(previous.annotations);
+/** Most changes leave labels and annotations as they were, and then it is the same object. */
+function weightOf(pod: Pod, previous: Pod = pod): number {
+  let weight = charactersOf(pod.labels) + charactersOf(pod.annotations);
+  if (previous.labels !== pod.labels) weight += charactersOf(previous.labels);
+  if (previous.annotations !== pod.annotations) weight += charactersOf(previous.annotations);
+  return weight;
 }
 
 /** A ring of the latest changes. Holds `capacity` of them at most and the records they name, however many readers there are. */
@@ -53,6 +54,8 @@ export class ChangeRing implements ChangeFeed {
   readonly #onListenerError: (error: unknown) => void;
   /** The change of sequence s stands at s % capacity. */
   readonly #ring: (Change | undefined)[];
+  /** The characters of each. */
+  readonly #weights: Float64Array;
   #sequence = 0;
   /** Of the labels and annotations that are held. */
   #characters = 0;
@@ -66,6 +69,7 @@ export class ChangeRing implements ChangeFeed {
     this.#capacity = capacity;
     this.#onListenerError = onListenerError;
     this.#ring = Array.from({ length: capacity });
+    this.#weights = new Float64Array(capacity);
   }
 
   get sequence(): number {
@@ -96,20 +100,23 @@ export class ChangeRing implements ChangeFeed {
 
   push(type: Change['type'], pod: Pod, previous: Pod | undefined): void {
     const sequence = ++this.#sequence;
-    const change: Change = { sequence, type, pod, previous };
-    this.#characters += weightOf(change);
+    const weight = weightOf(pod, previous);
+    this.#characters += weight;
     while (this.size > this.#capacity || (this.#characters > MOST_CHARACTERS && this.size > 1)) {
       const oldest = ++this.#oldest % this.#capacity;
-      this.#characters -= weightOf(this.#ring[oldest]);
+      this.#characters -= this.#weights[oldest] ?? 0;
+      this.#weights[oldest] = 0;
       this.#ring[oldest] = undefined;
     }
-    this.#ring[sequence % this.#capacity] = change;
+    this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous };
+    this.#weights[sequence % this.#capacity] = weight;
     this.#wakeSoon();
   }
 
   /** The state is another one, without changes that lead to it: every reader must take a snapshot. */
   restart(): void {
     this.#ring.fill(undefined);
+    this.#weights.fill(0);
     this.#characters = 0;
     this.#oldest = ++this.#sequence;
     this.#wakeSoon();

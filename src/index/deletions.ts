@@ -37,12 +37,12 @@ export class Deletions {
 
   /** Whether what has this uid at this version is known to be gone since. */
   coverUid(uid: string, version: ResourceVersion): boolean {
-    return isAtLeast(this.#uids.get(uid), version);
+    return this.#uids.cover(version) && isAtLeast(this.#uids.get(uid), version);
   }
 
   /** Whether what has this name at this version is known to be gone since. */
   coverName(key: NameKey, version: ResourceVersion): boolean {
-    return this.#names.size > 0 && isAtLeast(this.#names.get(nameText(key)), version);
+    return this.#names.cover(version) && isAtLeast(this.#names.get(nameText(key)), version);
   }
 
   /** A list at this version has been committed: whatever is not newer is the list's to say. */
@@ -61,6 +61,8 @@ export class Deletions {
 class Versions {
   readonly #capacity: number;
   readonly #versions = new Map<string, ResourceVersion>();
+  /** None that is held is newer. */
+  #newest: ResourceVersion | undefined;
   dropped: ResourceVersion | undefined;
 
   constructor(capacity: number) {
@@ -75,10 +77,16 @@ class Versions {
     return this.#versions.get(key);
   }
 
+  /** Whether there can be one that is not older: events come nearly in order, so that there is none for nearly all of them. */
+  cover(version: ResourceVersion): boolean {
+    return isAtLeast(this.#newest, version);
+  }
+
   raise(key: string, version: ResourceVersion): void {
     const known = this.#versions.get(key);
     if (isAtLeast(known, version)) return;
     this.#versions.set(key, version);
+    this.#newest = newer(this.#newest, version);
     if (this.#versions.size <= this.#capacity) return;
     // A tenth at once: each time, what comes first in a Map is found only by passing the holes of what was deleted before.
     for (const [oldest, gone] of this.#versions) {
@@ -94,6 +102,7 @@ class Versions {
 
   forgetAll(): void {
     this.#versions.clear();
+    this.#newest = undefined;
     this.dropped = undefined;
   }
 }

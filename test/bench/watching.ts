@@ -63,7 +63,7 @@ export async function watching({ rounds, smoke, seconds }: Scale): Promise<reado
   }
 }
 
-/** From the moment an event is made in the simulator's process until lookups see it; bytes on the socket are later than that. */
+/** From the moment an event's bytes are made in the simulator's process, to be written to the socket next, until lookups see it. */
 async function untilServed(simulator: Child, seconds: number): Promise<Row> {
   progress('from event to answer at 1,000 events/s');
   const url = await simulator.ask<string>('start', { pods: 5000 });
@@ -79,7 +79,7 @@ async function untilServed(simulator: Child, seconds: number): Promise<Row> {
     const seen = await ours.ask<[string, number][]>('note');
     const lags = seen.flatMap(([version, at]) => at - (made.get(version) ?? Number.NaN)).filter((lag) => lag >= 0);
     return {
-      what: `event made → served, at ${Math.round(lags.length / seconds)} events/s: p99`,
+      what: `event sent → served, at ${Math.round(lags.length / seconds)} events/s: p99`,
       ours: `${quantile(lags, 0.99).toFixed(2)} ms`,
       floor: '',
       result: `p50 ${quantile(lags, 0.5).toFixed(2)} ms`,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { answer } from '../../index/answer.ts';
-import { goneSignal, JSON_TYPE, sendJson } from '../answering.ts';
+import { ascii, goneSignal, JSON_TYPE, sendJson } from '../answering.ts';
 import { requireFresh } from '../parameters.ts';
 import type { App, Parts } from '../parts.ts';
 import { podFilter } from '../pod-filter.ts';
@@ -103,28 +103,36 @@ interface PageOptions {
   readonly signal: AbortSignal;
 }
 
-async function page(parts: Parts, { filter, after, size, take, signal }: PageOptions): Promise<string> {
+/** Encoded turn by turn, as it is made: at the end half a megabyte at once would keep lookups waiting. */
+async function page(parts: Parts, { filter, after, size, take, signal }: PageOptions): Promise<Buffer> {
   const { index, turns, limits, podJson } = parts;
-  const pods: string[] = [];
+  const pieces: Buffer[] = [];
+  let count = 0;
   let bytes = 0;
   let full = false;
   let last: Position | undefined;
   const perTurn = workPerTurn(limits.scanPerTurn, filter);
   for await (const batch of scan({ index, turns, perTurn, filter, after, signal })) {
+    let text = '';
     for (const pod of batch) {
-      if (last && (full || pods.length === size)) return pageJson(pods, podJson.view, tokenOf(last));
+      if (last && (full || count === size)) {
+        return pageJson(count, [...pieces, ascii(text)], `,"continue":"${tokenOf(last)}"${podJson.view}`);
+      }
       const json = podJson.of(pod);
-      pods.push(json);
+      text += count === 0 ? json : `,${json}`;
+      count++;
       bytes += json.length;
       full = !take(json.length) || bytes > limits.maxPageBytes;
       last = pod;
     }
+    pieces.push(ascii(text));
   }
-  return pageJson(pods, podJson.view);
+  return pageJson(count, pieces, podJson.view);
 }
 
-const pageJson = (pods: readonly string[], view: string, token?: string): string =>
-  `{"count":${pods.length},"pods":[${pods.join(',')}]${token === undefined ? '' : `,"continue":"${token}"`}${view}}`;
+function pageJson(count: number, pods: readonly Buffer[], end: string): Buffer {
+  return Buffer.concat([ascii(`{"count":${count},"pods":[`), ...pods, ascii(`]${end}}`)]);
+}
 
 /** One object in pieces, made as fast as the reader takes them. An address that moves meanwhile comes once. */
 async function* byAddress(parts: Parts, filter: PodFilter, signal: AbortSignal): AsyncGenerator<string> {

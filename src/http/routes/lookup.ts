@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { canonicalIp } from '../../index/ip-address.ts';
+import { AsciiTexts } from '../ascii-text.ts';
 import { goneSignal, sendDecision, sendJson } from '../answering.ts';
 import { asciiJson } from '../ascii-json.ts';
 import type { App, Parts } from '../parts.ts';
@@ -86,6 +87,11 @@ const Result = Type.Object({
 
 /** `POST /pods/lookup`: many addresses at once. */
 export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson }: Parts): void {
+  const texts = new AsciiTexts();
+  const answerTo = (given: string): Decision => {
+    const ip = canonicalIp(given);
+    return ip === undefined ? INVALID_IP : lookup.ofAddress(ip);
+  };
   app.post(
     '/pods/lookup',
     {
@@ -118,23 +124,27 @@ export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson
     (request, reply) => {
       requireFresh(freshness);
       const take = room.begin(reply.raw);
-      let bytes = 0;
-      const results = request.body.ips.map((text) => {
+      const text = texts.take();
+      text.add('{"results":[');
+      for (const [i, ip] of request.body.ips.entries()) {
+        const separator = i === 0 ? '' : ',';
         // Labels are other people's and may be a megabyte long.
-        if (bytes > limits.maxBatchBytes) return `{"ip":${JSON.stringify(text)},"status":503,"code":"overloaded"}`;
-        const ip = canonicalIp(text);
-        const one = result(text, lookup.count(ip === undefined ? INVALID_IP : lookup.ofAddress(ip)));
-        bytes += one.length;
-        return one;
-      });
-      take(bytes);
-      return sendJson(reply, `{"results":[${results.join(',')}]${podJson.view}}`);
+        const isFull = text.length > limits.maxBatchBytes;
+        text.add(separator + (isFull ? shed(ip) : result(ip, lookup.count(answerTo(ip)))));
+      }
+      text.add(`]${podJson.view}}`);
+      take(text.length);
+      // By then it is sent, or its reader has gone.
+      reply.raw.once('close', () => texts.giveBack(text));
+      return sendJson(reply, text.bytes);
     },
   );
 }
 
+const shed = (ip: string): string => `{"ip":${asciiJson(ip)},"status":503,"code":"overloaded"}`;
+
 function result(ip: string, { status, code, reason, candidates, body }: Decision): string {
-  const head = `{"ip":${JSON.stringify(ip)},"status":${status}`;
+  const head = `{"ip":${asciiJson(ip)},"status":${status}`;
   if (code === undefined) return `${head},"pod":${body}}`;
   const why = reason === undefined ? '' : `,"reason":"${reason}"`;
   return `${head},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;

@@ -92,8 +92,9 @@ function readRawExtension(message: MessageReader, end: number, into: Envelope): 
 
 /** The magic and a runtime.Unknown */
 function readEnvelope(message: MessageReader, end: number, into: Envelope): void {
-  for (const byte of MAGIC) {
-    if (message.pos === end || message.buf[message.pos++] !== byte) throw new WireError('no k8s magic: not protobuf');
+  for (let i = 0; i < MAGIC.length; i++) {
+    if (message.pos === end || message.buf[message.pos++] !== MAGIC[i])
+      throw new WireError('no k8s magic: not protobuf');
   }
   for (let field; (field = message.nextField(end)) !== 0;) {
     if (field === 1) readTypeMeta(message, message.open(end), into);

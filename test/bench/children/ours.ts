@@ -19,6 +19,8 @@ const formats = { protobuf, json };
 let service: Service | undefined;
 let startedAt = 0;
 const index = new PodIndex();
+/** For life, like the service's: what pods share is shared in it. */
+const reader = podReader({ annotations: [], canonicalIp });
 const podJson = new PodJson(false);
 let readied = false;
 let notes: [string, number][] = [];
@@ -78,7 +80,7 @@ answering({
       readied = true;
     }
     const slice = index.slice();
-    const decoder = formats[format].watch(podReader({ annotations: [], canonicalIp }));
+    const decoder = formats[format].watch(reader);
     let events = 0;
     const began = process.cpuUsage();
     for (const chunk of chunks) {

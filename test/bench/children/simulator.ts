@@ -16,19 +16,30 @@ answering({
     return simulator.url;
   },
   warm: (format: 'json' | 'protobuf') => simulator?.warm(format),
-  churn: (perSecond: number) => simulator?.setChurn(perSecond),
+  /** So many events a second, one at a time: the simulator's own churn makes ten at once, of which the first waits for the last. */
+  churn: (perSecond: number) => {
+    let made = 0;
+    const began = performance.now();
+    const timer = setInterval(() => {
+      const owed = Math.floor(((performance.now() - began) * perSecond) / 1000) - made;
+      simulator?.cluster.step(owed);
+      made += owed;
+    }, 1);
+    timer.unref();
+  },
   /** Makes so many events at once. */
   step: (events: number) => simulator?.cluster.step(events),
   version: () => String(simulator?.cluster.store.version),
-  /** From now on notes when each version came to be; the second call tells. */
+  /** From now on notes when each version was there to be sent, encoded; the second call tells. */
   note: () => {
     const noted = notes;
     notes = [];
     stopNoting?.();
     const store = simulator?.cluster.store;
-    stopNoting = store?.revision.onChange(() =>
-      notes.push([String(store.version), performance.timeOrigin + performance.now()]),
-    );
+    stopNoting = store?.revision.onChange(() => {
+      store.log.at(-1)?.current.bytes({ format: 'protobuf', kind: 'Pod' });
+      notes.push([String(store.version), performance.timeOrigin + performance.now()]);
+    });
     return noted;
   },
 });

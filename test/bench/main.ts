@@ -9,6 +9,7 @@ import { starting } from './starting.ts';
 import { watching } from './watching.ts';
 import { answering } from './answering.ts';
 import { preflights } from './preflights.ts';
+import { behindCaddy } from './behind-caddy.ts';
 import { printTable } from './table.ts';
 
 /** `npm run bench`: what ../shared/performance.md lists, each against a floor in the same run. */
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   answering,
   preflights,
   starting,
+  'behind-caddy': behindCaddy,
   real,
 };
 

@@ -45,9 +45,9 @@ export class PodwhoisProcess {
     });
   }
 
-  /** Returns when it listens, which is before it is synced. */
-  static async start(env: Readonly<Record<string, string>>): Promise<PodwhoisProcess> {
-    const [port = 0] = await freePorts(1);
+  /** Returns when it listens, which is before it is synced; on a port of its own unless told where. */
+  static async start(env: Readonly<Record<string, string>>, on?: number): Promise<PodwhoisProcess> {
+    const [port = 0] = on === undefined ? await freePorts(1) : [on];
     const podwhois = new PodwhoisProcess(port, env);
     try {
       const listening = async (): Promise<boolean> =>

@@ -56,6 +56,37 @@ export function serverBinary(name: ServerName): string {
 /** To be read, not run. */
 const FILES: ReadonlySet<ServerName> = new Set(['kwok-stages', 'monitoring-crds']);
 
+/** Reverse proxies: Caddy and Traefik as `../shared/test-servers/build caddy traefik` makes them, and Debian's packages. */
+export type ProxyName = 'caddy' | 'debian-caddy' | 'nginx' | 'traefik';
+
+const PACKAGES: Readonly<Partial<Record<ProxyName, readonly string[]>>> = {
+  'debian-caddy': ['/usr/bin/caddy'],
+  nginx: ['/usr/sbin/nginx', '/usr/bin/nginx'],
+};
+
+/** As `realServer`: false, or the reason for a skip that is seen; with CI=true a missing one throws. */
+export function whyProxyMissing(name: ProxyName): string | false {
+  if (findProxy(name) !== undefined) return false;
+  const built = PACKAGES[name] === undefined;
+  const reason = built
+    ? `there is no ${name} in KUBEBUILDER_ASSETS=${process.env['KUBEBUILDER_ASSETS'] ?? ''}: run ../shared/test-servers/build ${name}`
+    : `${PACKAGES[name]?.join(' or ')} is not there: apt-get install ${name.replace('debian-', '')}`;
+  if (process.env['CI'] === 'true') throw new Error(`In CI the real proxies must be there: ${reason}`);
+  return reason;
+}
+
+/** The path of a proxy that `whyProxyMissing` has not refused. */
+export function proxyBinary(name: ProxyName): string {
+  const path = findProxy(name);
+  if (path === undefined) throw new Error(`there is no ${name}`);
+  return path;
+}
+
+function findProxy(name: ProxyName): string | undefined {
+  const assets = process.env['KUBEBUILDER_ASSETS'] ?? '';
+  return (PACKAGES[name] ?? (assets === '' ? [] : [join(assets, name)])).find(isExecutable);
+}
+
 function whyMissing(name: ServerName): string | undefined {
   if (find(name) !== undefined) return undefined;
   if (name === 'kubectl') return 'kubectl is neither in KUBEBUILDER_ASSETS nor on the PATH';

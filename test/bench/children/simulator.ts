@@ -1,3 +1,4 @@
+import type { PodWish } from '../../../src/simulator/cluster.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { answering } from './answering.ts';
@@ -29,6 +30,7 @@ answering({
   },
   /** Makes so many events at once. */
   step: (events: number) => simulator?.cluster.step(events),
+  createPod: (wish: PodWish) => void simulator?.cluster.createPod(wish),
   version: () => String(simulator?.cluster.store.version),
   /** From now on notes when each version was there to be sent, encoded; the second call tells. */
   note: () => {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CAPABILITIES, loadCapabilities } from '../capabilities.ts';
 import { createLog } from '../log.ts';
 import type { Log } from '../log.ts';
 import { startService } from '../service.ts';
 import type { Service } from '../service.ts';
-import { readCoreSettings } from '../settings.ts';
+import { readServeSettings } from '../serve-settings.ts';
 import type { Cluster } from '../simulator/cluster.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import type { Simulator } from '../simulator/simulator.ts';
@@ -13,6 +14,9 @@ import { onShutdown } from './shutdown.ts';
 const PODS = 300;
 /** Events per second: lively, and still to be followed by eye in /pods/stream. */
 const CHURN = 3;
+
+/** Who tries it plays the proxy. */
+const FORWARD_AUTH = { FORWARD_AUTH: 'true', TRUSTED_PROXIES: '127.0.0.1,::1' };
 
 /**
  * `podwhois demo`: a simulated cluster and the service on it, on this machine only. Prints what to try once that works; runs until
@@ -63,7 +67,8 @@ async function listening(settings: DemoSettings, apiServer: string, log: Log): P
   const { host, logLevel, logFormat } = settings;
   const start = async (port: number): Promise<Service> => {
     const flags = { apiServer, host, logLevel, logFormat, port: String(port) };
-    return await startService(readCoreSettings({ flags, environment: {} }), { log });
+    const own = readServeSettings({ flags, environment: FORWARD_AUTH });
+    return await startService(own, { log, capabilities: await loadCapabilities(CAPABILITIES, own) });
   };
   if (settings.port !== undefined) return await start(settings.port);
   try {
@@ -116,11 +121,14 @@ function makeExamples(cluster: Cluster): Examples {
 
 function whatToTry(url: string, apiServer: string, examples: Examples): string {
   const pod = (ip: string): string => `curl '${url}/pod?ip=${ip}'`;
+  const preflight = (ip: string): string => `curl -i -H 'X-Forwarded-For: ${ip}' '${url}/authorize?namespace=demo'`;
   const tries = [
     [pod(examples.pod), 'a pod of a Deployment'],
     [pod(examples.terminating), 'a pod that is being deleted: "terminating": true'],
     [pod(examples.ambiguous), '409: two pods claim it, and podwhois does not guess'],
     [pod(examples.hostNetwork), "404: a node's address names no pod"],
+    [preflight(examples.pod), "a reverse proxy's preflight: 200, and who calls in the headers"],
+    [preflight(examples.ambiguous), 'the same for a caller that is not certain: 403'],
     [`curl '${url}/pods?namespace=demo&limit=2'`, 'pods, by the page'],
     [`curl -N '${url}/pods/stream'`, 'what there is, then what happens'],
     [`curl '${url}/ready?verbose'`, 'is it ready, and how fresh'],
@@ -128,6 +136,10 @@ function whatToTry(url: string, apiServer: string, examples: Examples): string {
     [
       `npm run podwhois -- lookup --server ${url} ${examples.pod} ${examples.hostNetwork}`,
       'the same from the command line',
+    ],
+    [
+      `npm run podwhois -- explain --server ${url} --ip ${examples.pod} --query namespace=shop`,
+      'why a preflight would be denied',
     ],
     [`kubectl --server ${apiServer} get pods -A`, 'the simulated cluster itself'],
   ];

@@ -71,6 +71,25 @@ test('the demo answers within 10 s what it says it answers, and Ctrl-C ends it',
     if (/event: sync[^]*event: (added|modified|deleted)/.test(events)) break;
   }
 
+  const preflight = async (comment: string) => {
+    const line = text.split('\n').findIndex((one) => one.includes(comment)) + 1;
+    const [, name = '', value = '', url = ''] =
+      / -H '([^:]+): ([^']+)' '([^']+)'/.exec(text.split('\n')[line] ?? '') ?? [];
+    const { statusCode, headers, body } = await request(url, { headers: { [name]: value } });
+    return { status: statusCode, caller: headers['x-pod-namespace'], text: await body.text() };
+  };
+  assert.deepEqual(await preflight('who calls in the headers'), { status: 200, caller: 'demo', text: '' });
+  const uncertain = await preflight('a caller that is not certain');
+  assert.equal(uncertain.status, 403);
+  assert.match(uncertain.text, /"reason":"ambiguous"/);
+  const [, question = ''] = /npm run podwhois -- (explain .*)/.exec(text) ?? [];
+  const explained = await podwhois(question.split(' '));
+  assert.equal(explained.code, 1);
+  assert.match(
+    explained.stdout,
+    /^caller .* the pod demo\/hello.*\nrequest .*\nquery .*namespace does not hold\n\ndenied/,
+  );
+
   const [, args = ''] = /npm run podwhois -- (lookup .*)/.exec(text) ?? [];
   const { code, stdout } = await podwhois(args.split(' '));
   assert.equal(code, 1);

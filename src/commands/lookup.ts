@@ -41,8 +41,19 @@ export async function lookup({
   if (ips.length === 0) throw new LookupError('standard input holds no address');
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
   const results = await askServer({ server, token, signal }, ips);
-  write(render(results, format));
+  write(rendered(results, format));
   return exitCode(results);
+}
+
+/** What nests thousands deep can be read and not be written; no pod does. */
+function rendered(results: readonly Result[], format: Format): string {
+  try {
+    return render(results, format);
+  } catch (error) {
+    if (error instanceof RangeError)
+      throw new LookupError('the answer nests too deeply: it is not podwhois that answers');
+    throw error;
+  }
 }
 
 export function exitCode(results: readonly Result[]): number {

@@ -64,9 +64,15 @@ export function faultOf(
   if (httpVersion === '1.1' && headers.host === undefined) {
     return { code: 'invalid_request', message: 'the Host header is missing' };
   }
+  if (!url.startsWith('/') && url !== '*' && !(HAS_HOST.test(url) && URL.canParse(url))) {
+    return { code: 'invalid_request', message: 'the URL has no host, or none that can be' };
+  }
   if (!isDecodable(url)) return { code: 'invalid_request', message: 'the URL is not percent-encoded UTF-8' };
   return undefined;
 }
+
+/** To `URL` the host of `http:///a` is a. */
+const HAS_HOST = /^[^:/?#]+:\/\/[^/?#]/;
 
 const NOT_HTTP = 'this is not HTTP as it should be';
 

@@ -41,6 +41,27 @@ test('PODWHOIS_URL says where, the flag wins, and a path before it is kept', asy
   );
 });
 
+test('an answer that nests thousands deep is an error like any other that is not podwhois’', async () => {
+  const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(`{"uid":"x","name":"a","labels":${deep}}`);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (const format of ['json', 'yaml']) {
+      const { code, stdout, stderr } = await podwhois(['lookup', '10.0.0.1', '-o', format, '--server', url]);
+      assert.deepEqual([code, stdout], [2, ''], format);
+      assert.match(stderr, /nests too deeply/);
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
 test('several addresses are asked for at once, and each has its line in the order given', async () => {
   await using server = await cannedPodwhois({
     '10.0.0.1': pod('web-1', { terminating: true }),

@@ -145,6 +145,29 @@ test('a continue token works on another replica, and after the pod it names is g
   );
 });
 
+test('C1 a page is as old as its beginning, and of the version that was reached then', async (t) => {
+  const { port, source, clock, index } = await startService(t, { pods: many(100), limits: { scanPerTurn: 10 } });
+  let pieces = 0;
+  const walk = index.walk.bind(index);
+  t.mock.method(index, 'walk', (options: Parameters<typeof walk>[0]) => {
+    if (++pieces === 5) {
+      // Half of it is made when time passes, and then the watch reaches something newer.
+      clock.advance(3_000);
+      source.age = 10;
+      source.resourceVersion = '4712';
+    }
+    return walk(options);
+  });
+  const { headers, json } = await ask(port, '/pods');
+  assert.equal(json['count'], 100);
+  assert.deepEqual([headers.get('x-podwhois-age'), headers.get('x-podwhois-resource-version')], ['3.250', '4711']);
+  const next = await ask(port, '/pods?limit=1');
+  assert.deepEqual(
+    [next.headers.get('x-podwhois-age'), next.headers.get('x-podwhois-resource-version')],
+    ['0.010', '4712'],
+  );
+});
+
 test('a token that is none, or of another question, is refused', async (t) => {
   const { port } = await startService(t, { pods: many(3) });
   const good = tokenOf({ namespace: 'default', name: 'p000000' });

@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate as setImmediateCallback } from 'node:timers';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import type { Pod } from '../../src/pod.ts';
 import { until } from '../support/until.ts';
@@ -199,6 +199,25 @@ test('a reader that takes nothing from one heartbeat to the next is dropped', as
   });
   socket.resume();
   await new Promise((resolve) => socket.once('close', resolve));
+});
+
+test('a reader that was behind at a heartbeat and has caught up since is not dropped at the next', async (t) => {
+  const { port, metrics, clock } = await startService(t, { pods: many(1000, BULKY) });
+  const socket = deaf(port);
+  await until('the stream', async () => /^podwhois_stream_clients 1$/m.test(await metrics.text()), { everyMs: 5 });
+  await sleep(100); // what the kernel takes
+  clock.advance(15_000);
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text = (text + chunk.toString('latin1')).slice(-10_000)));
+  socket.resume();
+  await until('all is read', () => text.includes('event: sync'), { everyMs: 5 });
+  assert.equal(text.includes(': age'), false, 'it was behind at the first');
+  for (let beat = 1; beat < 3; beat++) {
+    clock.advance(15_000);
+    await until('a heartbeat', () => text.split(': age 0.250').length > beat, { everyMs: 5 });
+  }
+  assert.equal(metrics.counters.stream_dropped_total.all, 0);
+  socket.destroy();
 });
 
 test('at sync the reader holds exactly what the index holds, whatever happens meanwhile', async (t) => {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { environment, replaced, snippet } from '../proxy/support/pages.ts';
 import { caddyfile, startCaddy } from '../proxy/support/proxies.ts';
 import { freePorts } from '../support/free-ports.ts';
-import { PodwhoisProcess } from '../support/podwhois-process.ts';
 import { whyProxyMissing } from '../support/server-binaries.ts';
 import { until } from '../support/until.ts';
 import { startChild } from './child.ts';
@@ -28,20 +27,27 @@ export async function behindCaddy({ rounds, seconds, smoke }: Scale): Promise<re
   const folder = mkdtempSync(join(tmpdir(), 'podwhois-bench-'));
   all.defer(() => rmSync(folder, { recursive: true, force: true }));
   const simulator = all.adopt(startChild('simulator', { core: 1 }), async (child) => await child.stop());
-  const canned = all.adopt(startChild('canned', { core: 0 }), async (child) => await child.stop());
+  const podwhois = all.adopt(startChild('ours', { core: 0 }), async (child) => await child.stop());
+  const canned = all.adopt(startChild('canned-200', { core: 0 }), async (child) => await child.stop());
   const caller = all.adopt(startChild('caller', { core: 1 }), async (child) => await child.stop());
 
   const url = await simulator.ask<string>('start', { pods: smoke ? 500 : 5000 });
   await simulator.ask('createPod', { namespace: 'team-a', name: 'caller', ips: [CALLER] });
   const settings = { ...environment(PAGE, 'podwhois'), TRUSTED_PROXIES: '127.0.0.1', K8S_API_SERVER: url };
-  const podwhois = all.adopt(await PodwhoisProcess.start(settings), async (one) => await one.stop());
-  await podwhois.untilReady();
+  const asked = await podwhois.ask<string>('start', settings);
+  await podwhois.ask('synced');
+  const sample = await fetch(`${asked}/authorize?namespace=team-a`, { headers: { 'x-forwarded-for': CALLER } });
+  if (!sample.ok) throw new Error(`the caller is denied: ${await sample.text()}`);
+  const told = [...sample.headers].filter(
+    ([name]) => name !== 'date' && name !== 'connection' && name !== 'keep-alive',
+  );
 
-  const app = new URL(await canned.ask<string>('listen')).host;
+  // The service behind the proxy is one and the same, and so is its answer.
+  const app = new URL(await canned.ask<string>('listen', told.flat())).host;
   const [without = 0, ours = 0, theirs = 0] = await freePorts(3);
   const config = snippet(PAGE, 'Caddyfile');
   const sites = [
-    caddyfile(config, { port: ours, podwhois: new URL(podwhois.url).host, app, folder }),
+    caddyfile(config, { port: ours, podwhois: new URL(asked).host, app, folder }),
     replaced(config, { ':8000': `:${theirs}`, 'podwhois:8080': app, 'app:8080': app }),
     `:${without} {\n\treverse_proxy ${app}\n}\n`,
   ];

@@ -41,6 +41,7 @@ export class EndpointSliceIndex {
       },
       unreadable: this.#unreadable,
       isSame: sameEndpointSlice,
+      suspects: new Set(),
     };
     const all = new Set(namespaces);
     const deletions = Math.ceil(REMEMBERED_DELETIONS / Math.max(1, all.size));

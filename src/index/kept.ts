@@ -42,4 +42,6 @@ export interface Shared<T> {
   readonly unreadable: UnreadableObjects;
   /** Whether two records of one uid and version say the same: see `samePod`. */
   readonly isSame: (a: T, b: T) => boolean;
+  /** Of the lists that are being compared, whichever slice they are of: the uids that must be looked at when they are committed. */
+  readonly suspects: Set<Set<string>>;
 }

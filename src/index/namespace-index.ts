@@ -21,7 +21,13 @@ export class NamespaceIndex {
 
   constructor() {
     const changes = { push() {}, restart() {} };
-    const shared = { live: this.#live, changes, unreadable: this.#unreadable, isSame: sameNamespace };
+    const shared = {
+      live: this.#live,
+      changes,
+      unreadable: this.#unreadable,
+      isSame: sameNamespace,
+      suspects: new Set<Set<string>>(),
+    };
     this.slice = new Slice(shared, { namespace: undefined, deletions: REMEMBERED_DELETIONS });
   }
 

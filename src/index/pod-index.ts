@@ -39,6 +39,7 @@ export class PodIndex {
       changes: this.#changes,
       unreadable: this.#unreadable,
       isSame: samePod,
+      suspects: new Set(),
     };
     const deletions = Math.ceil((options.rememberedDeletions ?? 100_000) / Math.max(1, namespaces.size));
     for (const namespace of namespaces.size === 0 ? [undefined] : namespaces) {

@@ -9,6 +9,7 @@ interface Slice<T extends Kept> {
   /** The record to keep of an object that was just read, in the place of the one that the list knew. */
   list(replacement: Replacement<T>, object: T, known: T | undefined): T;
   unlist(replacement: Replacement<T>, known: T): void;
+  compare(replacement: Replacement<T>, atOnce?: number): Generator<void, void, undefined>;
   shrinkage(replacement: Replacement<T>, version: ResourceVersion): { readonly total: number; readonly lost: number };
   commit(replacement: Replacement<T>, version: ResourceVersion, forget: boolean): Committed;
 }
@@ -63,6 +64,12 @@ export class Replacement<T extends Kept> {
   addUnreadable(object: Unreadable): void {
     this.#mustBeOpen();
     this.unreadable.set({ object, slice: this.#slice, newerThan: undefined, isListed: true, serial: 0 });
+  }
+
+  /** So many objects at each step. */
+  compare(atOnce?: number): Generator<void, void, undefined> {
+    this.#mustBeOpen();
+    return this.#slice.compare(this, atOnce);
   }
 
   shrinkage(version: ResourceVersion): { readonly total: number; readonly lost: number } {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { compareResourceVersions } from '../resource-version.ts';
 import { isGone, retryAfterOf } from './api-error.ts';
 import { refusedByStore } from './api-object.ts';
@@ -168,6 +169,10 @@ export class Lists<T extends ApiObject> {
     const sent = progress.sending(clock.now());
     const list = await this.#fetcher.fetch(signal);
     if (cause === 'periodic' && this.#options.isWatching()) await this.#letTheWatchCatchUp(list, signal);
+    for (const _ of list.replacement.compare()) {
+      await setImmediate();
+      signal.throwIfAborted();
+    }
     signal.throwIfAborted();
     const verdict = progress.judge(list.version, sent, clock.now());
     if (verdict === 'older') {

@@ -24,6 +24,11 @@ export interface Replacement<T> {
   /** How many objects the list holds that can be read. */
   readonly size: number;
   /**
+   * Compares the list with what is served, a piece at each step, so that `shrinkage` and `commit` need only look at what differs,
+   * and at what changes from then on. Needs not be called: then they do it at once.
+   */
+  compare(): Iterable<void>;
+  /**
    * What a commit at `version` would take away of what is served now: for rule B9. `total` counts what is served now,
    * `lost` how many of these the list is without, not counting what is newer than the list.
    */

@@ -37,6 +37,37 @@ test('A8 a list shows nothing before it is committed, and everything at once the
   assert.equal(index.byUid(a.uid)?.resourceVersion, '150');
 });
 
+test('A8 what a list differs in is found aside, step by step, and what comes meanwhile is not missed', () => {
+  const index = new PodIndex();
+  const slice = index.slice();
+  const [same, gone, changed] = [makePod({ uid: 'u0' }), makePod({ uid: 'u1' }), makePod({ uid: 'u2' })];
+  const [late, fresh, moved] = [makePod({ uid: 'u3' }), makePod({ uid: 'u4' }), makePod({ uid: 'u5' })];
+  listed(slice, [same, gone, changed, late, moved]).commit('200');
+  const list = listed(slice, [same, at(changed, 210), fresh, moved, at(late, 100)]);
+  let steps = 0;
+  for (const _ of list.compare(1)) {
+    if (steps++ === 7) slice.remove(at(late, 290));
+  }
+  assert.ok(steps > 8);
+  slice.upsert(at(moved, 310));
+  assert.deepEqual(list.shrinkage('300'), { total: 4, lost: 1 });
+  assert.deepEqual(list.commit('300'), { added: 2, modified: 1, deleted: 1 });
+  assert.deepEqual(uids(index), ['u0', 'u2', 'u3', 'u4', 'u5']);
+  assert.equal(index.byUid('u5')?.resourceVersion, '310');
+});
+
+test('A8 a list that goes on after it was compared is compared anew', () => {
+  const index = new PodIndex();
+  const [a, b, c] = [makePod(), makePod(), makePod()];
+  listed(index.slice(), [a, b]).commit('200');
+  const list = listed(index.slice(), [a, b]);
+  for (const _ of list.compare());
+  list.add(c);
+  list.remove(b);
+  assert.deepEqual(list.commit('300'), { added: 1, modified: 0, deleted: 1 });
+  assert.deepEqual(uids(index), [a.uid, c.uid].sort());
+});
+
 test('A8 a relist that fails half way leaves the old index whole', () => {
   const index = new PodIndex();
   const pods = [makePod(), makePod()];

@@ -88,6 +88,10 @@ class MemoryReplacement<T extends ApiObject> implements Replacement<T> {
     this.unreadable.set(object.key, object);
   }
 
+  compare(): Iterable<void> {
+    return [];
+  }
+
   shrinkage(version: string): { total: number; lost: number } {
     const served = [...this.#store.objects.values()];
     const lost = served.filter((object) => !this.objects.has(object.uid) && !newer(object.resourceVersion, version));

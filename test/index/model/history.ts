@@ -100,8 +100,10 @@ export class History {
     else if (what < 54)
       of.lists = [...of.lists.slice(-2), this.#begin(of, { age: b % 6, cached: c % 4, faults: a * c })];
     else if (what < 57) for (let n = b % 4; n >= 0; n--) list?.read();
-    else if (what < 61) this.#commit(of, list, false);
-    else if (what < 62) of.lists = of.lists.filter((one) => one !== list);
+    else if (what < 61) {
+      if (b % 2 === 1) this.#compareBeside(list, c);
+      this.#commit(of, list, false);
+    } else if (what < 62) of.lists = of.lists.filter((one) => one !== list);
     else this.#restore(a, b, c);
   }
 
@@ -164,6 +166,16 @@ export class History {
 
   #listNow(of: Watched, forget: boolean): void {
     this.#commit(of, this.#begin(of, { age: 0, cached: 0, faults: 0 }), forget);
+  }
+
+  /** A list is compared with what is served while events come. */
+  #compareBeside(list: List | undefined, steps: number): void {
+    list?.readAll();
+    for (let n = 0; n < steps % 48; n++) {
+      const of = pick(this.#slices, n + steps);
+      if (n % 3 === 0 && of) this.#deliver(of);
+      list?.read();
+    }
   }
 
   #commit(of: Watched, list: List | undefined, forget: boolean): void {

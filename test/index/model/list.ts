@@ -16,6 +16,7 @@ export class List {
   readonly #pods = new Map<string, Pod>();
   readonly #unreadable = new Map<string, Unreadable>();
   readonly #coming: (Entry | Unreadable)[];
+  #comparison: Iterator<void> | undefined;
 
   constructor(of: Watched, truth: Truth, { version, cached, faults }: Record<'version' | 'cached' | 'faults', number>) {
     this.version = version;
@@ -41,9 +42,14 @@ export class List {
     return [...this.#unreadable.values()];
   }
 
+  /** Reads what comes next; what has been read whole is compared with what is served, a step at a time. */
   read(): void {
     const item = this.#coming.shift();
-    if (item === undefined) return;
+    if (item === undefined) {
+      this.#comparison ??= this.replacement.compare(1);
+      this.#comparison.next();
+      return;
+    }
     if ('key' in item) {
       this.replacement.addUnreadable(item);
       this.#unreadable.set(item.key, item);

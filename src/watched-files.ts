@@ -21,6 +21,10 @@ export interface WatchOptions<T> {
 
 /** What was read last of files that may be replaced at any time. */
 export class Watched<T> {
+  /** False: they cannot be used now, and the value is what they said before. */
+  isValid = true;
+  /** How often a change was read, by how that ended. */
+  readonly reloads = { ok: 0, failed: 0 };
   #value: T;
   readonly #listeners: ((value: T) => void)[] = [];
 
@@ -38,6 +42,8 @@ export class Watched<T> {
 
   /** Only for whoever watches. */
   set(value: T): void {
+    this.isValid = true;
+    this.reloads.ok++;
     this.#value = value;
     for (const listener of this.#listeners) listener(value);
   }
@@ -67,6 +73,7 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
     try {
       const contents = await readAll(paths);
       if (alike(contents, used)) {
+        watched.isValid = true;
         said = '';
         continue;
       }
@@ -85,6 +92,8 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
       log.info({ files: paths }, 'files have changed and were read again');
     } catch (err) {
       const now = clock.now();
+      watched.isValid = false;
+      if (said !== String(err)) watched.reloads.failed++;
       if (said === String(err) && now - saidAt < REMIND_MS) continue;
       [said, saidAt] = [String(err), now];
       log.error({ err, files: paths }, 'files have changed and cannot be used: what was read before stays');

@@ -149,7 +149,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
 
   await describe(app, options.version);
   lookupRoutes(app, parts);
-  healthRoutes(app, parts);
+  healthRoutes(app, parts, () => additions.flatMap((addition) => addition.remarks?.() ?? []));
   metricsRoutes(app, parts);
   openapiRoutes(app);
   for (const addition of additions) addition.routes?.(app);

@@ -14,7 +14,7 @@ import { Identities } from './identity-headers.ts';
 import { explainRoute } from './explain.ts';
 import { createPolicy } from './policy.ts';
 import type { Policy } from './policy.ts';
-import type { ReloadedFile } from './reloaded-file.ts';
+import type { Watched } from '../../watched-files.ts';
 import { FAMILIES, PreflightCounts } from './preflight-counts.ts';
 import { Preflight } from './preflight.ts';
 import { preflightQuery } from './preflight-target.ts';
@@ -42,23 +42,26 @@ export interface Surroundings {
  * Plugs forward auth into the service. Throws `SettingsError` when a file that the settings name is wrong, with all that is wrong in
  * all of them.
  */
-export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug; close(): Promise<void> }> {
+export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug; close(): void }> {
   const { settings, clock, log, metrics } = surroundings;
   const counts = new PreflightCounts();
   const labels = namespaceLabels(surroundings);
+  const stop = new AbortController();
+  const watching = { clock, log, signal: stop.signal };
+  const { forwardAuthRules, forwardAuthTokenKeyFile, forwardAuthTokenIssuer, forwardAuthTokenAudience } = settings;
   const [rules, signing] = await all([
-    settings.forwardAuthRules === undefined
+    forwardAuthRules === undefined ? undefined : openRules(forwardAuthRules, watching),
+    forwardAuthTokenKeyFile === undefined
       ? undefined
-      : openRules(settings.forwardAuthRules, { log, onChange: (policy) => inForce(policy) }),
-    settings.forwardAuthTokenKeyFile === undefined
-      ? undefined
-      : openTokens(settings.forwardAuthTokenKeyFile, {
-          issuer: settings.forwardAuthTokenIssuer,
-          audience: settings.forwardAuthTokenAudience ?? '',
-          clock,
-          log,
+      : openTokens(forwardAuthTokenKeyFile, {
+          issuer: forwardAuthTokenIssuer,
+          audience: forwardAuthTokenAudience ?? '',
+          ...watching,
         }),
-  ]);
+  ]).catch((error: unknown) => {
+    stop.abort();
+    throw error;
+  });
   function inForce({ rules = [], needsNamespaces }: Policy): void {
     counts.keep(rules.map(({ name }) => name));
     labels.countForReady(needsNamespaces);
@@ -66,17 +69,13 @@ export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug
   const fixed = createPolicy(undefined, settings.forwardAuthDefault ?? 'deny');
   const policy = rules ? () => rules.value : () => fixed;
   inForce(policy());
+  rules?.onChange(inForce);
 
   const files = { ...(rules && { rules }), ...(signing && { keys: signing.file }) };
   publish(metrics, counts, files);
-  const stop = new AbortController();
-  const running = Object.values(files).map(async (file) => await file.run(clock, stop.signal));
   return {
     http: (parts) => addition(parts, surroundings, { policy, signing, counts, labels }),
-    async close() {
-      stop.abort();
-      await Promise.all(running);
-    },
+    close: () => stop.abort(),
   };
 }
 
@@ -133,6 +132,7 @@ function addition(parts: Parts, { settings, index, view, clock, log }: Surroundi
       explainRoute(app, parts, evaluator, identities);
       if (signing) keyRoute(app, signing.keys, parts);
     },
+    remarks: () => (audit ? ['FORWARD_AUTH_AUDIT is on: every preflight passes, whatever the rules say'] : []),
     isOpen: (path) => path === KEYS_PATH || preflightQuery(path, callersOwnRequest) !== undefined,
   };
 }
@@ -158,7 +158,7 @@ function namespaceLabels({ namespaces }: Surroundings): NamespaceLabels & { coun
 function publish(
   metrics: Metrics,
   counts: PreflightCounts,
-  files: Readonly<Record<string, Pick<ReloadedFile<unknown>, 'isValid' | 'reloads'>>>,
+  files: Readonly<Record<string, Pick<Watched<unknown>, 'isValid' | 'reloads'>>>,
 ): void {
   metrics.publish('preflights_total', FAMILIES.preflights_total, () => counts.samples());
   const each = Object.entries(files);

@@ -1,6 +1,5 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { calculateJwkThumbprint, exportJWK } from 'jose';
 import type { JWK } from 'jose';
 
 export interface SigningKey {
@@ -25,18 +24,18 @@ const MAX_KEYS = 16;
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
 
 /** The keys of a PEM file, in order; the first signs. Throws a sentence about what is wrong, never with a part of the file. */
-export async function readSigningKeys(pem: string): Promise<SigningKeys> {
+export function readSigningKeys(pem: string): SigningKeys {
   const blocks = [...pem.matchAll(BLOCK)];
   if (pem.replace(BLOCK, '').includes('-----')) throw new Error('a PEM block has no end, or no beginning');
   if (blocks.length > MAX_KEYS) throw new Error(`it holds more than ${MAX_KEYS} keys`);
-  const keys = await Promise.all(blocks.map(([block, label], i) => readKey(block, label ?? '', i + 1)));
+  const keys = blocks.map(([block, label], i) => readKey(block, label ?? '', i + 1));
   if (new Set(keys.map(({ kid }) => kid)).size < keys.length) throw new Error('it holds a key twice');
   const [first, ...others] = keys;
   if (first === undefined) throw new Error('it holds no "PRIVATE KEY" in PEM');
   return [first, ...others];
 }
 
-async function readKey(block: string, label: string, position: number): Promise<SigningKey> {
+function readKey(block: string, label: string, position: number): SigningKey {
   if (label !== 'PRIVATE KEY') throw new Error(`its block ${position} is a "${label}", not a "PRIVATE KEY" (PKCS#8)`);
   let key: KeyObject;
   try {
@@ -47,9 +46,12 @@ async function readKey(block: string, label: string, position: number): Promise<
   if (key.asymmetricKeyType !== 'ed25519') {
     throw new Error(`the key in its block ${position} is ${key.asymmetricKeyType ?? 'unknown'}, not Ed25519`);
   }
-  const jwk = await exportJWK(createPublicKey(key));
-  const kid = await calculateJwkThumbprint(jwk);
-  return { kid, key, jwk: { ...jwk, kid, alg: 'EdDSA', use: 'sig' } };
+  const { x = '' } = createPublicKey(key).export({ format: 'jwk' });
+  // RFC 7638: of exactly these members, in this order.
+  const kid = createHash('sha256')
+    .update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x }))
+    .digest('base64url');
+  return { kid, key, jwk: { kty: 'OKP', crv: 'Ed25519', x, kid, alg: 'EdDSA', use: 'sig' } };
 }
 
 /** The keys of the file, and those that left it a short while ago. */

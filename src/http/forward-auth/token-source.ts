@@ -1,18 +1,20 @@
-import type { Logger } from 'pino';
 import { SettingsError } from '../../settings/schema.ts';
-import type { Clock } from '../context.ts';
-import { ReloadedFile } from './reloaded-file.ts';
+import { watchFiles } from '../../watched-files.ts';
+import type { Watched, WatchOptions } from '../../watched-files.ts';
 import { KeyRing, readSigningKeys } from './signing-keys.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import { Tokens } from './token.ts';
 
-/** Sixteen keys take 2 KiB. */
-const MAX_BYTES = 64 * 1024;
-
 export interface TokenSource {
   readonly tokens: Tokens;
   readonly keys: KeyRing;
-  readonly file: ReloadedFile<SigningKeys>;
+  readonly file: Watched<SigningKeys>;
+}
+
+interface TokenSourceOptions extends Pick<WatchOptions<unknown>, 'log' | 'signal'> {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly clock: WatchOptions<unknown>['clock'] & { wall(): number };
 }
 
 /**
@@ -21,33 +23,17 @@ export interface TokenSource {
  */
 export async function openTokens(
   path: string,
-  options: {
-    readonly issuer: string;
-    readonly audience: string;
-    readonly clock: Clock & { wall(): number };
-    readonly log: Logger;
-  },
+  { issuer, audience, ...watching }: TokenSourceOptions,
 ): Promise<TokenSource> {
-  const { issuer, audience, clock, log } = options;
-  const open = ReloadedFile.open({
-    path,
-    maxBytes: MAX_BYTES,
-    read: async (bytes) => await readSigningKeys(bytes.toString('latin1')),
-    onChange(changed) {
-      keys.replace(changed, clock.now());
-      log.info(
-        { path, kid: keys.first.kid, keys: changed.length },
-        'the file of keys has changed, and its first key signs',
-      );
-    },
-    onProblem: (err) => log.error({ path, err }, 'the file of keys is wrong: the keys of before stay in use'),
-  });
-  const file = await open.catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
+  const { clock } = watching;
+  const opened = watchFiles({ paths: [path], parse: ([pem = '']) => readSigningKeys(pem), ...watching });
+  const file = await opened.catch((error: unknown) => {
+    const reason = (error as Error).message;
     throw new SettingsError([
-      `FORWARD_AUTH_TOKEN_KEY_FILE (or --forward-auth-token-key-file) names a file that is wrong: ${reason}`,
+      `FORWARD_AUTH_TOKEN_KEY_FILE (or --forward-auth-token-key-file) cannot be used: ${reason}`,
     ]);
   });
   const keys = new KeyRing(file.value);
+  file.onChange((changed) => keys.replace(changed, clock.now()));
   return { keys, file, tokens: new Tokens({ keys, issuer, audience, wall: () => clock.wall() }) };
 }

@@ -31,7 +31,7 @@ const Readiness = Type.Object({
 });
 
 /** Probes. Liveness asks nothing of the API server (rule C4): restarting podwhois would not bring that back. */
-export function healthRoutes(app: App, parts: Parts): void {
+export function healthRoutes(app: App, parts: Parts, remarks: () => readonly string[]): void {
   const { index, source, freshness, settings, draining, besides = () => [] } = parts;
 
   for (const url of ['/health', '/healthz', '/livez']) {
@@ -99,6 +99,7 @@ export function healthRoutes(app: App, parts: Parts): void {
           ].join('; '),
         }),
       ),
+      ...remarks().map((message) => ({ name: 'remark', ok: true, message })),
     ];
   }
 }

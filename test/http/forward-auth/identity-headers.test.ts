@@ -87,6 +87,11 @@ test('the headers of a record that calls again and again are made once, and anew
     assert.equal(headers.of({ kind: 'pod', ip: 'fd00::1', pod })?.values[3], 'fd00::1');
     assert.equal(headers.of({ kind: 'pod', ip: '10.0.0.1', pod })?.values[3], '10.0.0.1');
   }
+  // More than there are slots: some share the one of the address that is kept.
+  for (let i = 0; i < 65_536; i++) {
+    const ip = `10.1.${i >> 8}.${i & 255}`;
+    assert.equal(headers.of({ kind: 'pod', ip, pod })?.values[3], ip);
+  }
   const moved = makePod('web-1', { podIps: ['10.0.0.1'], nodeName: 'worker-2' });
   assert.equal(headers.of({ kind: 'pod', ip: '10.0.0.1', pod: moved })?.values[4], 'worker-2');
 });

@@ -210,8 +210,10 @@ rules:
   }
   assert.equal((await ask(port, '/authorize/cart', from('10.0.0.1'))).status, 403, 'the method is the own one');
   const none = await startForwardAuth(t, { pods, environment });
-  const answer = await ask(none.port, '/authorize/cart?namespace=evil', from('10.0.0.2'));
-  assert.deepEqual([answer.status, answer.json['reason']], [403, 'no-rule']);
+  for (const path of ['/authorize/cart?namespace=evil', '/authorize?namespace=evil', '/auth?namespace=evil']) {
+    const answer = await ask(none.port, path, from('10.0.0.2'));
+    assert.deepEqual([answer.status, answer.json['reason']], [403, 'no-rule'], path);
+  }
 });
 
 test('E3: with the envoy preset any method, with a body too, is a preflight', async (t) => {
@@ -309,6 +311,7 @@ test('an audit lets everybody pass, logs what it would have denied, and tells on
     assert.equal(line['reason'], reason);
     assert.match(String(line['msg']), /FORWARD_AUTH_AUDIT/);
   }
+  assert.match((await ask(service.port, '/ready?verbose')).body, /FORWARD_AUTH_AUDIT is on/);
   service.source.synced = false;
   const { status, headers } = await ask(service.port, '/authorize?namespace=shop', from('10.0.0.1'));
   assert.deepEqual([status, headers.get('x-pod-name')], [200, '-'], 'what is not synced knows nobody');

@@ -83,7 +83,7 @@ export async function startForwardAuth(t: TestContext, options: Options = {}): P
           return options.namespaces;
         },
       });
-      t.after(async () => await plugged.close());
+      t.after(() => plugged.close());
       return plugged.http;
     },
   });

@@ -31,12 +31,25 @@ test('Fission: a function answers its own namespace only', { skip: whyProxyMissi
   addProxyPod(cluster, settings['TRUSTED_PROXIES']);
   const FORWARD_AUTH_RULES = join(folder, 'rules.yaml');
   writeFileSync(FORWARD_AUTH_RULES, snippet(PAGE, 'rules.yaml: functions'));
-  const podwhois = await PodwhoisProcess.start({ ...settings, FORWARD_AUTH_RULES, K8S_API_SERVER: simulator.url });
+  // As the threat model has it run: the proxy reaches the port that carries preflights only, and whoever reads pods needs a token.
+  const LOOKUP_TOKEN_FILE = join(folder, 'tokens');
+  writeFileSync(LOOKUP_TOKEN_FILE, 'a-token-that-nobody-has-here\n');
+  const [port = 0, preflightPort = 0] = await freePorts(2);
+  // Longer than the page's, for a machine that is busy with other tests.
+  const FORWARD_AUTH_WAIT = '2s';
+  const safely = { LOOKUP_TOKEN_FILE, PREFLIGHT_PORT: String(preflightPort), FORWARD_AUTH_WAIT };
+  const podwhois = await PodwhoisProcess.start({
+    ...settings,
+    ...safely,
+    FORWARD_AUTH_RULES,
+    K8S_API_SERVER: simulator.url,
+  });
   t.after(() => podwhois.stop());
   await podwhois.untilReady();
-  const [port = 0] = await freePorts(1);
+  assert.equal((await podwhois.get('/pods')).status, 401);
+  assert.equal((await fetch(`http://127.0.0.1:${preflightPort}/pods`)).status, 404);
   const named = replaced(snippet(PAGE, 'Caddyfile: functions'), { 'router.fission:80': 'app:8080' });
-  const places = { port, podwhois: new URL(podwhois.url).host, app: router.address, folder };
+  const places = { port, podwhois: `127.0.0.1:${preflightPort}`, app: router.address, folder };
   const caddy = startCaddy('caddy', caddyfile(named, places), folder);
   t.after(() => caddy.stop());
   const call = async (address: string, path: string): Promise<number> =>

@@ -11,8 +11,10 @@ export class TcpProxy {
   blackHole = false;
   /** Every piece arrives this much later. */
   delayMs = 0;
-  /** Cuts the connection once so many bytes have come from the client over it; counted from when it was set. */
+  /** Cuts all connections once so many bytes have come from the client over it; counted from when it was set; then it is Infinity again. */
   cutAfter = Infinity;
+  /** Once the client has sent a piece with this text in it, nothing that the server says arrives any more on that connection. */
+  deaf: string | undefined;
   /** Connections that were accepted. */
   connections = 0;
   readonly #server: Server;
@@ -46,6 +48,7 @@ export class TcpProxy {
 
   #accept(client: Socket, server: Socket): void {
     this.connections++;
+    let isDeaf = false;
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -58,7 +61,12 @@ export class TcpProxy {
       });
       from.on('data', (bytes) => {
         if (this.blackHole) return;
-        if (from === client && (this.cutAfter -= bytes.length) < 0) return this.cut();
+        if (from === client && this.deaf !== undefined && bytes.includes(this.deaf)) isDeaf = true;
+        if (from === server && isDeaf) return;
+        if (from === client && (this.cutAfter -= bytes.length) < 0) {
+          this.cutAfter = Infinity;
+          return this.cut();
+        }
         if (this.delayMs === 0) to.write(bytes);
         else setTimeout(() => to.destroyed || to.write(bytes), this.delayMs);
       });

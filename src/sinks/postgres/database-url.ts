@@ -4,6 +4,8 @@ import type { SslMode } from './ssl-mode.ts';
 
 /** What a DATABASE_URL says; what it does not say is undefined. */
 export interface DatabaseUrl {
+  /** Why it cannot be used: the variable may be there for somebody else, so that is told when it is. */
+  readonly unusable?: string;
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly user: string | undefined;
@@ -17,7 +19,22 @@ const EXPECTED =
   'postgres://user:password@host:port/database, percent-encoded, with no parameters but sslmode and sslrootcert';
 
 /** A libpq URI with one host. Parameters that are not understood are refused: one that is ignored might be the one that secures it. */
-export function databaseUrl(text: string): DatabaseUrl | Wrong {
+export function databaseUrl(text: string): DatabaseUrl {
+  const url = read(text);
+  return url instanceof Wrong ? { ...NOTHING, unusable: url.expected } : url;
+}
+
+const NOTHING: DatabaseUrl = {
+  host: undefined,
+  port: undefined,
+  user: undefined,
+  password: undefined,
+  database: undefined,
+  sslMode: undefined,
+  sslRootCert: undefined,
+};
+
+function read(text: string): DatabaseUrl | Wrong {
   if (!/^postgres(ql)?:\/\//i.test(text) || !URL.canParse(text)) return new Wrong(EXPECTED);
   const url = new URL(text);
   if (url.hash !== '' || /[\s\\]/.test(text)) return new Wrong(EXPECTED);

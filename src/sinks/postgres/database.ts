@@ -54,7 +54,9 @@ export class Database {
   readonly #access: Access;
   readonly #pool: Pool;
   readonly #limits: TimeLimits;
-  readonly #busy = new Set<PoolClient>();
+  /** All that are open or being opened. */
+  readonly #clients = new Set<PgClient>();
+  #broken = false;
   /** Connections that were made before the last broken one are not used again: a failover breaks all of them. */
   readonly #madeAt = new WeakMap<PoolClient, number>();
   #age = 0;
@@ -66,6 +68,7 @@ export class Database {
     this.#limits = limits;
     const { host, port, user, database } = access;
     const tls = (): ConnectionOptions | false => this.#tls;
+    const clients = this.#clients;
     // Everything is said, since `pg` would ask the environment for what is not.
     const config: ClientConfig = {
       host,
@@ -81,6 +84,8 @@ export class Database {
     class Client extends PgClient {
       constructor() {
         super({ ...config, ssl: tls() });
+        clients.add(this);
+        this.on('end', () => clients.delete(this));
       }
     }
     this.#pool = new Pool({
@@ -96,7 +101,6 @@ export class Database {
   /** Commits when `work` resolves. Rejects with whatever went wrong; of a failed commit nobody knows whether it was done. */
   async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const client = await this.#connect();
-    this.#busy.add(client);
     let failure: unknown;
     // `pg` tells of a connection that breaks between two statements by an event, and by the next statement.
     const onError = (error: unknown): void => void (failure ??= error);
@@ -113,7 +117,6 @@ export class Database {
       failure = error;
       throw error;
     } finally {
-      this.#busy.delete(client);
       client.off('error', onError);
       if (failure !== undefined && /connection|read-only/.test(classify(failure))) this.#age++;
       if (failure !== undefined) destroy(client);
@@ -121,14 +124,20 @@ export class Database {
     }
   }
 
-  /** Breaks off what is under way. */
+  /** Ends what is under way, which rejects, and refuses what comes. */
+  breakOff(): void {
+    this.#broken = true;
+    for (const client of this.#clients) destroy(client);
+  }
+
   async close(): Promise<void> {
-    for (const client of this.#busy) destroy(client);
+    this.breakOff();
     await this.#pool.end();
   }
 
   async #connect(): Promise<PoolClient> {
     for (;;) {
+      if (this.#broken) throw new Error('the connections to Postgres are closed');
       this.#tls = await tlsOf(this.#access);
       const client = await this.#pool.connect();
       if (this.#madeAt.get(client) === this.#age) return client;
@@ -138,7 +147,7 @@ export class Database {
 }
 
 /** Not by a farewell, which waits for a server that may be gone. */
-const destroy = (client: PoolClient): void => {
+const destroy = (client: PgClient): void => {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 };
 

@@ -43,8 +43,14 @@ const BY_CLASS: Readonly<Record<string, ErrorClass>> = {
   '23': 'poison',
 };
 
+/** The schema is one of a later podwhois: it may mean things that this one does not know. */
+export class NewerSchema extends Error {
+  override readonly name = 'NewerSchema';
+}
+
 /** Of anything that was thrown on the way to Postgres or by it. What has no code of SQL is a connection that broke or timed out. */
 export function classify(error: unknown): ErrorClass {
+  if (error instanceof NewerSchema) return 'setup';
   const code = sqlState(error);
   if (code === undefined) return 'connection';
   return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'connection';

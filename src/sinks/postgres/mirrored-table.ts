@@ -6,7 +6,10 @@
 export interface Column {
   /** Matches `^[a-z_][a-z0-9_]{0,62}$`, or is quoted all the same: the writer quotes every name. */
   readonly name: string;
-  /** As SQL writes it: `text`, `inet[]`, `jsonb`, `timestamptz`. Never anybody's input. */
+  /**
+   * As SQL writes it, without a length: `text`, `inet[]`, `jsonb`, `timestamptz`. A cast to `varchar(9)` would cut what is longer, where
+   * an assignment refuses it. Never anybody's input.
+   */
   readonly type: string;
 }
 
@@ -53,6 +56,8 @@ export const groupValues = (group: string): readonly string[] => group.split('\u
 export interface Truth {
   /** False: nothing may be concluded from what there is now, so nothing is written and nothing deleted. */
   readonly ready: boolean;
+  /** How many groups there are, more or less: so many are remembered as changed, beyond that all are compared. */
+  readonly size: number;
   /** Which groups may be other ones than at the last call, in bounded work; 'all': that is not known. */
   changed(): Iterable<string> | 'all';
   /** The rows of a group as they should be now; none: the group is to go. */

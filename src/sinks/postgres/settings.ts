@@ -2,7 +2,7 @@ import type { Check, Setting, Values } from '../../settings/schema.ts';
 import { filePath, matching, wholeNumber } from '../../settings/parsers.ts';
 import { databaseUrl } from './database-url.ts';
 import type { DatabaseUrl } from './database-url.ts';
-import { SSL_MODES, sslMode } from './ssl-mode.ts';
+import { isRefused, SSL_MODES, sslMode } from './ssl-mode.ts';
 import type { SslMode } from './ssl-mode.ts';
 
 /** Keeps the value's type while the table is written. */
@@ -137,9 +137,14 @@ export const POSTGRES = {
 export type PostgresSettings = Values<typeof POSTGRES>;
 
 const certificates: Check<typeof POSTGRES> = ({ databaseUrl: url, pgSslMode, pgSslRootCert }) => {
+  if (url?.unusable !== undefined) return [{ key: 'databaseUrl', expected: url.unusable }];
   const mode = url?.sslMode ?? pgSslMode;
   const root = url?.sslRootCert ?? pgSslRootCert;
   if (mode === undefined) return [];
+  if (isRefused(mode)) {
+    const expected = 'require or disable: allow and prefer send the password in plain text to whoever refuses TLS';
+    return [{ key: url?.sslMode === undefined ? 'pgSslMode' : 'databaseUrl', expected }];
+  }
   if (root === undefined && mode.startsWith('verify')) {
     return [{ key: 'pgSslRootCert', expected: `set with PGSSLMODE=${mode}: a file, or system with verify-full` }];
   }
@@ -154,4 +159,5 @@ const onePassword: Check<typeof POSTGRES> = ({ databaseUrl: url, pgPassword, pgP
     ? [{ key: 'pgPasswordFile', expected: 'unset where the password itself is given' }]
     : [];
 
+/** For whoever uses the database; where nobody does, the variables may be anything. */
 export const POSTGRES_CHECKS: readonly Check<typeof POSTGRES>[] = [certificates, onePassword];

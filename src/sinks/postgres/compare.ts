@@ -1,0 +1,57 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Session } from './database.ts';
+import { digestOf } from './flush.ts';
+import { groupKey } from './mirrored-table.ts';
+import type { MirroredTable, Truth } from './mirrored-table.ts';
+import type { Statements } from './statements.ts';
+
+/** Rows in one statement, and how many of them are compared in one turn of the event loop. */
+const PAGE = 10_000;
+const PER_TURN = 250;
+
+export interface Compared {
+  /** Groups whose rows are not what they should be, or may not be. */
+  readonly differing: ReadonlySet<string>;
+  /** Groups in the table that should have no rows. */
+  readonly gone: ReadonlySet<string>;
+  /** Groups in the table. */
+  readonly groups: number;
+}
+
+/** Reads back all rows that are ours and compares them with the truth. Writes nothing. */
+export async function compare(
+  session: Session,
+  { table, statements, truth }: { table: MirroredTable; statements: Statements; truth: Truth },
+): Promise<Compared> {
+  const differing = new Set<string>();
+  const gone = new Set<string>();
+  const seen = new Set<string>();
+  const scope = table.scope.map(({ value }) => value);
+  let last: readonly string[] | undefined;
+  for (;;) {
+    const page: readonly Readonly<Record<string, string>>[] = await session.query(statements.page(last !== undefined), [
+      ...scope,
+      ...(last ?? []),
+      PAGE,
+    ]);
+    for (let i = 0; i < page.length; i++) {
+      if (i % PER_TURN === PER_TURN - 1) await nextTurn();
+      const row = page[i] ?? {};
+      last = table.keys.map((_, k) => row[`k${k}`] ?? '');
+      const group = groupKey(last.slice(0, table.groupColumns));
+      seen.add(group);
+      const own = truth.rows(group);
+      if (own.length === 0) gone.add(group);
+      else if (table.digest === undefined) differing.add(group);
+      else if (!own.some((one) => isRow(one, last ?? []) && digestOf(one) === row['digest'])) differing.add(group);
+    }
+    if (page.length < PAGE) break;
+  }
+  for await (const some of truth.groups()) {
+    for (const group of some) if (!seen.has(group)) differing.add(group);
+  }
+  return { differing, gone, groups: seen.size };
+}
+
+const isRow = (row: readonly (string | null)[], keys: readonly string[]): boolean =>
+  keys.every((key, i) => row[i] === key);

@@ -1,0 +1,178 @@
+import { hash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Session } from './database.ts';
+import { classify } from './error-class.ts';
+import { groupValues } from './mirrored-table.ts';
+import type { MirroredTable, Row, Value } from './mirrored-table.ts';
+import type { Statements } from './statements.ts';
+import { copyLine } from './values.ts';
+
+/** Rows made in one turn of the event loop: some two milliseconds. */
+const PER_TURN = 200;
+/** From so many groups on, COPY to a temporary table is faster than arrays. */
+const MANY = 1_000;
+/** One statement with arrays; also one piece of what is deleted. */
+const ARRAYS = 1_000;
+
+export interface FlushOptions {
+  readonly table: MirroredTable;
+  readonly statements: Statements;
+  readonly rows: (group: string) => readonly Row[];
+  readonly mayDelete: (group: string) => boolean;
+  /** How many groups one statement writes at most. */
+  readonly batch: number;
+  /** False where there are no temporary tables. */
+  readonly copy: boolean;
+  /** A value was refused the last time: find it, set it aside and write the others. */
+  readonly careful: boolean;
+  /** Proves that this process is the one that writes, and holds that until the commit. */
+  readonly enter: (session: Session) => Promise<void>;
+  readonly leave: (session: Session) => Promise<void>;
+}
+
+export interface Flushed {
+  readonly written: number;
+  readonly deleted: number;
+  /** What Postgres would not take, and why. */
+  readonly poison: ReadonlyMap<string, string>;
+}
+
+/** The row as it is written, with its digest where the table has one. */
+export function withDigest(table: MirroredTable, row: Row): Row {
+  return table.digest === undefined ? row : [...row, digestOf(row)];
+}
+
+export const digestOf = (row: Row): string => hash('sha256', copyLine(row), 'base64').slice(0, 22);
+
+/** Makes the table's groups what they should be; to be called in a transaction, which is all or nothing. */
+export async function flush(session: Session, groups: readonly string[], options: FlushOptions): Promise<Flushed> {
+  const { batch, copy, careful, enter, leave } = options;
+  const poison = new Map<string, string>();
+  let written = 0;
+  let deleted = 0;
+  const size = copy && !careful && groups.length >= MANY ? batch : Math.min(batch, ARRAYS);
+  if (size > ARRAYS) {
+    // All of the sending first: while a COPY waits for a frozen client no time limit of the server ends it, and no lock may be held.
+    const stages: { readonly name: string; readonly gone: readonly string[] }[] = [];
+    for (const some of piecesOf(groups, size))
+      stages.push(await stage(session, some, `podwhois_${stages.length}`, options));
+    await enter(session);
+    for (const { name } of stages) {
+      written += await session.write(options.statements.upsertFromStage(name), scopeOf(options));
+    }
+    for (const { gone } of stages) deleted += await remove(session, gone, options);
+  } else {
+    await enter(session);
+    for (const some of piecesOf(groups, size)) {
+      const made = await rowsOf(some, options);
+      const write = careful ? bisect : writeArrays;
+      written += await write(session, made, options, poison);
+      const gone = [...made].filter(([, rows]) => rows.length === 0).map(([group]) => group);
+      deleted += (await remove(session, gone, options)) + (await removeOthers(session, made, options, poison));
+    }
+  }
+  await leave(session);
+  return { written, deleted, poison };
+}
+
+type Made = ReadonlyMap<string, readonly Row[]>;
+
+/** In the order of their names, so that two transactions lock them in the same one. */
+async function rowsOf(groups: readonly string[], { table, rows }: FlushOptions): Promise<Made> {
+  const made = new Map<string, readonly Row[]>();
+  for (const some of piecesOf(groups.toSorted(), PER_TURN)) {
+    for (const group of some)
+      made.set(
+        group,
+        rows(group).map((row) => withDigest(table, row)),
+      );
+    if (groups.length > PER_TURN) await nextTurn();
+  }
+  return made;
+}
+
+async function stage(
+  session: Session,
+  groups: readonly string[],
+  name: string,
+  { table, statements, rows }: FlushOptions,
+): Promise<{ readonly name: string; readonly gone: readonly string[] }> {
+  const gone: string[] = [];
+  async function* lines(): AsyncGenerator<string> {
+    for (const some of piecesOf(groups, PER_TURN)) {
+      let text = '';
+      for (const group of some) {
+        const own = rows(group);
+        if (own.length === 0) gone.push(group);
+        for (const row of own) text += copyLine(withDigest(table, row));
+      }
+      if (text !== '') yield text;
+      await nextTurn();
+    }
+  }
+  await session.write(statements.createStage(name));
+  await session.copyIn(statements.copyInto(name), Readable.from(lines()));
+  return { name, gone };
+}
+
+async function writeArrays(session: Session, made: Made, { statements, ...options }: FlushOptions): Promise<number> {
+  const rows = [...made.values()].flat();
+  if (rows.length === 0) return 0;
+  const columns = statements.written.map((_, i) => rows.map((row) => row[i] ?? null));
+  return await session.write(statements.upsertFromArrays, [...scopeOf(options), ...columns]);
+}
+
+/** Halves what is refused until the one group is found, and leaves it out. */
+async function bisect(
+  session: Session,
+  made: Made,
+  options: FlushOptions,
+  poison: Map<string, string>,
+): Promise<number> {
+  await session.write('SAVEPOINT podwhois');
+  try {
+    return await writeArrays(session, made, options);
+  } catch (error) {
+    if (classify(error) !== 'poison') throw error;
+    await session.write('ROLLBACK TO SAVEPOINT podwhois');
+    const groups = [...made];
+    if (groups.length === 1) {
+      for (const [group] of groups) poison.set(group, (error as Error).message);
+      return 0;
+    }
+    const middle = Math.ceil(groups.length / 2);
+    const first = await bisect(session, new Map(groups.slice(0, middle)), options, poison);
+    return first + (await bisect(session, new Map(groups.slice(middle)), options, poison));
+  }
+}
+
+async function remove(session: Session, groups: readonly string[], options: FlushOptions): Promise<number> {
+  let deleted = 0;
+  for (const some of piecesOf(groups.filter(options.mayDelete), ARRAYS)) {
+    const columns = options.statements.groups.map((_, i) => some.map((group) => groupValues(group)[i] ?? ''));
+    deleted += await session.write(options.statements.deleteGroups, [...scopeOf(options), ...columns]);
+  }
+  return deleted;
+}
+
+/** Of a group that has rows, those that it should not have. */
+async function removeOthers(
+  session: Session,
+  made: Made,
+  { statements, table, ...options }: FlushOptions,
+  poison: ReadonlyMap<string, string>,
+): Promise<number> {
+  const kept = [...made].filter(([group, rows]) => rows.length > 0 && !poison.has(group));
+  if (statements.deleteOthers === undefined || kept.length === 0) return 0;
+  const groups = statements.groups.map((_, i) => kept.map(([group]) => groupValues(group)[i] ?? ''));
+  const rows = kept.flatMap(([, own]) => own);
+  const keys = table.keys.map((_, i) => rows.map((row) => row[i] ?? null));
+  return await session.write(statements.deleteOthers, [...scopeOf({ table, ...options }), ...groups, ...keys]);
+}
+
+const scopeOf = ({ table }: Pick<FlushOptions, 'table'>): readonly Value[] => table.scope.map(({ value }) => value);
+
+function* piecesOf<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < all.length; from += size) yield all.slice(from, from + size);
+}

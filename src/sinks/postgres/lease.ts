@@ -1,0 +1,111 @@
+import type { Database, Session } from './database.ts';
+import { qualified } from './sql.ts';
+
+/** Somebody else writes now. */
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+
+export interface LeaseOptions {
+  readonly schema: string;
+  readonly cluster: string;
+  /** What is written under it: one lease for each. */
+  readonly sink: string;
+  /** Nobody else's, ever: not the pod's name alone, for a container that starts again has the same one. */
+  readonly holder: string;
+  readonly ttlMs?: number;
+}
+
+/** How long a writer that died keeps the others waiting. */
+export const LEASE_TTL_MS = 12_000;
+
+/**
+ * Who writes: one row per cluster and sink, with the holder, an epoch that grows with every change of hands, and an end by the
+ * database's clock. Whoever writes begins its writing by `enter` in the same transaction: that proves holder and epoch and locks the
+ * row until the commit, so that nobody can take over between the proof and any statement after it. Whoever wants to take over waits
+ * for that lock; a holder that is frozen meanwhile loses its transaction, and with it the lock, by the server's limit for idle ones.
+ */
+export class Lease {
+  readonly #table: string;
+  readonly #options: Required<LeaseOptions>;
+  #epoch: string | undefined;
+
+  constructor(options: LeaseOptions) {
+    this.#table = qualified(options.schema, 'leases');
+    this.#options = { ttlMs: LEASE_TTL_MS, ...options };
+  }
+
+  get held(): boolean {
+    return this.#epoch !== undefined;
+  }
+
+  get ttlMs(): number {
+    return this.#options.ttlMs;
+  }
+
+  /** Takes it when it is free, has run out or is one's own already. */
+  async acquire(database: Database): Promise<boolean> {
+    const { cluster, sink, holder, ttlMs } = this.#options;
+    const [row] = await database.transaction(async (session) => {
+      // Without this look a replica that waits would wait for the lock of a holder at work.
+      const [held] = await session.query<{ other: boolean }>(
+        `SELECT expires_at > clock_timestamp() AND holder <> $3 AS other FROM ${this.#table} WHERE cluster = $1 AND sink = $2`,
+        [cluster, sink, holder],
+      );
+      if (held?.other === true) return [];
+      return await session.query<{ epoch: string }>(
+        `INSERT INTO ${this.#table} AS held (cluster, sink, holder, epoch, expires_at)
+         VALUES ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 millisecond')
+         ON CONFLICT (cluster, sink) DO UPDATE
+         SET holder = EXCLUDED.holder, epoch = held.epoch + 1, expires_at = EXCLUDED.expires_at
+         WHERE held.expires_at <= clock_timestamp() OR held.holder = EXCLUDED.holder
+         RETURNING epoch`,
+        [cluster, sink, holder, ttlMs],
+      );
+    });
+    this.#epoch = row?.epoch;
+    return this.held;
+  }
+
+  /** To be called before the first writing statement of a transaction. Throws `LeaseLost`. */
+  async enter(session: Session): Promise<void> {
+    await this.#renew(session, '');
+  }
+
+  /** To be called after the last one: the lease is counted from the end of a long transaction, and readers see how fresh the rows are. */
+  async leave(session: Session): Promise<void> {
+    await this.#renew(session, ', flushed_at = clock_timestamp()');
+  }
+
+  /** Gives it up, for the next one to begin at once. */
+  async release(database: Database): Promise<void> {
+    const epoch = this.#epoch;
+    if (epoch === undefined) return;
+    this.#epoch = undefined;
+    const { cluster, sink, holder } = this.#options;
+    await database.transaction(
+      async (session) =>
+        await session.write(
+          `UPDATE ${this.#table} SET expires_at = clock_timestamp() WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4`,
+          [cluster, sink, holder, epoch],
+        ),
+    );
+  }
+
+  /** What is known of it is no longer to be relied on. */
+  forget(): void {
+    this.#epoch = undefined;
+  }
+
+  async #renew(session: Session, also: string): Promise<void> {
+    const { cluster, sink, holder, ttlMs } = this.#options;
+    const renewed = await session.write(
+      `UPDATE ${this.#table} SET expires_at = clock_timestamp() + $5 * interval '1 millisecond'${also}
+       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4`,
+      [cluster, sink, holder, this.#epoch ?? '0', ttlMs],
+    );
+    if (renewed === 1) return;
+    this.#epoch = undefined;
+    throw new LeaseLost(`another podwhois writes ${sink} of ${cluster}`);
+  }
+}

@@ -1,0 +1,81 @@
+import type { Database, Session } from './database.ts';
+import { NewerSchema, sqlState } from './error-class.ts';
+import { MIGRATIONS } from './migrations.ts';
+import type { Migration } from './migrations.ts';
+import { qualified, quoted } from './sql.ts';
+
+export interface Migrated {
+  /** The names of the changes that were made now; empty: all had been there. */
+  readonly applied: readonly string[];
+}
+
+/**
+ * Brings the schema to what this version needs. Where everything is there nothing but reading is done, so that a role without
+ * rights to create may call it. Each change is one transaction that begins with its row: of two replicas one waits for the other
+ * there, collides, and goes on with the next.
+ */
+export async function migrate(
+  database: Database,
+  schema: string,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<Migrated> {
+  const applied: string[] = [];
+  const table = qualified(schema, 'migrations');
+  let done = await doneMigrations(database, table);
+  if (done === undefined) {
+    await createTable(database, schema, table);
+    done = new Set();
+  }
+  const newest = Math.max(0, ...done);
+  const known = migrations.at(-1)?.id ?? 0;
+  if (newest > known) {
+    throw new NewerSchema(
+      `the schema ${schema} is at change ${newest}, and this version of podwhois knows up to ${known}: run a version at least as new as the one that made it`,
+    );
+  }
+  for (const { id, name, statements } of migrations) {
+    if (done.has(id)) continue;
+    const ours = await unlessTaken(database, async (session) => {
+      await session.write(`INSERT INTO ${table} (id, name) VALUES ($1, $2)`, [id, name]);
+      for (const statement of statements(schema)) await session.write(statement);
+    });
+    if (ours) applied.push(name);
+  }
+  return { applied };
+}
+
+/** undefined: there is no such table. */
+async function doneMigrations(database: Database, table: string): Promise<ReadonlySet<number> | undefined> {
+  try {
+    const rows = await database.transaction(
+      async (session) => await session.query<{ id: number }>(`SELECT id FROM ${table}`),
+    );
+    return new Set(rows.map(({ id }) => id));
+  } catch (error) {
+    if (sqlState(error) === '42P01') return undefined;
+    throw error;
+  }
+}
+
+async function createTable(database: Database, schema: string, table: string): Promise<void> {
+  const columns =
+    'id integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp()';
+  await unlessTaken(database, async (session) => {
+    // Not IF NOT EXISTS alone: that needs the right to create schemas even where this one exists.
+    const [there] = await session.query('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema]);
+    if (!there) await session.write(`CREATE SCHEMA ${quoted(schema)}`);
+    await session.write(`CREATE TABLE IF NOT EXISTS ${table} (${columns})`);
+  });
+}
+
+/** False: somebody else was there first, which shows as a collision. */
+async function unlessTaken(database: Database, work: (session: Session) => Promise<void>): Promise<boolean> {
+  try {
+    await database.transaction(work);
+    return true;
+  } catch (error) {
+    // unique_violation, duplicate_schema, duplicate_table
+    if (['23505', '42P06', '42P07'].includes(sqlState(error) ?? '')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+import type { ErrorClass } from './error-class.ts';
+
+/** What the writer knows. Times are those of its clock, in milliseconds. */
+export interface State {
+  /** The truth may be believed. */
+  readonly ready: boolean;
+  /** The schema is as this version needs it. */
+  readonly prepared: boolean;
+  readonly leading: boolean;
+  /** When the lease was last proven. */
+  readonly provenAt: number;
+  /** Nobody knows what is in the table: it is to be read back. */
+  readonly doubt: boolean;
+  /** Groups that may differ. */
+  readonly dirty: number;
+  readonly flushedAt: number;
+  /** Nothing is tried before. */
+  readonly retryAt: number;
+}
+
+export interface Pace {
+  /** How often changes are written at most. */
+  readonly flushMs: number;
+  /** The lease is proven this often, and asked for this often by who has it not. */
+  readonly leaseMs: number;
+}
+
+export type Step =
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'prepare' | 'acquire' | 'compare' | 'flush' | 'prove' };
+
+/** What to do next. */
+export function nextStep(state: State, now: number, { flushMs, leaseMs }: Pace): Step {
+  if (now < state.retryAt) return wait(state.retryAt - now);
+  if (!state.prepared) return { kind: 'prepare' };
+  if (!state.leading) return { kind: 'acquire' };
+  if (state.ready && state.doubt) return { kind: 'compare' };
+  const flushIn = state.ready && state.dirty > 0 ? state.flushedAt + flushMs - now : Infinity;
+  if (flushIn <= 0) return { kind: 'flush' };
+  const proveIn = state.provenAt + leaseMs - now;
+  if (proveIn <= 0) return { kind: 'prove' };
+  return wait(Math.min(flushIn, proveIn));
+}
+
+const wait = (ms: number): Step => ({ kind: 'wait', ms });
+
+/** How it went so far, as far as it says how to go on. */
+export interface Trouble {
+  /** Failures since the last success. */
+  readonly failures: number;
+  /** Groups in one statement. */
+  readonly batch: number;
+  /** A value was refused: look for it. */
+  readonly careful: boolean;
+}
+
+export const MOST_AT_ONCE = 50_000;
+export const NO_TROUBLE: Trouble = { failures: 0, batch: MOST_AT_ONCE, careful: false };
+
+export interface Consequence {
+  readonly trouble: Trouble;
+  readonly delayMs: number;
+  /** What was committed is not known. */
+  readonly doubt: boolean;
+  /** The schema is to be looked at again. */
+  readonly unprepared: boolean;
+}
+
+/** First delay, doubled by every further failure, and the longest. The promise is 30 s after the last fault: see faults.md. */
+const DELAYS: Readonly<Record<ErrorClass, readonly [number, number]>> = {
+  connection: [250, 8_000],
+  'read-only': [500, 8_000],
+  full: [2_000, 10_000],
+  conflict: [50, 2_000],
+  timeout: [100, 1_000],
+  setup: [2_000, 10_000],
+  poison: [0, 5_000],
+};
+
+/** What follows from a failure to write so many groups; `random` in [0, 1) spreads what several writers do. */
+export function afterFailure(trouble: Trouble, failure: ErrorClass, groups: number, random: number): Consequence {
+  const [first, longest] = DELAYS[failure];
+  // A poisonous value is looked for at once; when that fails too, not at once again.
+  const base = failure === 'poison' && trouble.careful ? 500 : first;
+  const delayMs = Math.min(longest, base * 2 ** Math.min(trouble.failures, 20)) * (0.5 + random / 2);
+  return {
+    trouble: {
+      failures: trouble.failures + 1,
+      batch:
+        failure === 'timeout'
+          ? Math.max(1, Math.floor(Math.min(trouble.batch, Math.max(groups, 1)) / 2))
+          : trouble.batch,
+      careful: trouble.careful || failure === 'poison',
+    },
+    delayMs,
+    doubt: failure === 'connection' || failure === 'read-only' || failure === 'setup',
+    unprepared: failure === 'setup',
+  };
+}
+
+/** Grows back what a timeout has halved. */
+export function afterSuccess(trouble: Trouble): Trouble {
+  return { ...NO_TROUBLE, batch: Math.min(MOST_AT_ONCE, trouble.batch * 2) };
+}
+
+/** From so many groups on a loss of more than half is looked at twice, as the watcher does with lists (rule B9). */
+const FEW = 5;
+const SECOND_LOOK_MS = 1_000;
+
+/**
+ * Whether a comparison that would delete so many of so many groups is to be made again before anything is deleted: undefined when it
+ * may go on. `since` is when the first of such comparisons in a row was made.
+ */
+export function secondLook(gone: number, groups: number, since: number | undefined, now: number): number | undefined {
+  if (groups < FEW || gone * 2 <= groups) return undefined;
+  const left = (since ?? now) + SECOND_LOOK_MS - now;
+  return left > 0 ? left : undefined;
+}

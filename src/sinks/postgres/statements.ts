@@ -1,0 +1,77 @@
+import type { Column, MirroredTable } from './mirrored-table.ts';
+import { qualified, quoted } from './sql.ts';
+
+/** The SQL of one mirrored table. Names are quoted, values are parameters; the scope's values come first among them. */
+export interface Statements {
+  /** Of the columns that are written, without the scope's. */
+  readonly written: readonly Column[];
+  readonly groups: readonly Column[];
+  createStage(stage: string): string;
+  copyInto(stage: string): string;
+  upsertFromStage(stage: string): string;
+  /** Parameters: the scope's values, then one array of texts for each written column. */
+  readonly upsertFromArrays: string;
+  /** Parameters: the scope's values, then one array for each column of the group. */
+  readonly deleteGroups: string;
+  /** Rows of these groups that are not among these keys: the scope's values, the groups' arrays, the keys' arrays. undefined: a group is one row. */
+  readonly deleteOthers: string | undefined;
+  /** Keys as text and the digest, in order, `after` a key or from the start; the limit is the last parameter. */
+  page(after: boolean): string;
+}
+
+export function statementsOf(table: MirroredTable): Statements {
+  const { scope, keys, values, digest } = table;
+  const target = qualified(table.schema, table.name);
+  const digests: readonly Column[] = digest === undefined ? [] : [{ name: digest, type: 'text' }];
+  const written = [...keys, ...values, ...digests];
+  const groups = keys.slice(0, table.groupColumns);
+  const names = (columns: readonly Column[], prefix = ''): string =>
+    columns.map(({ name }) => prefix + quoted(name)).join(', ');
+  const scopeValues = scope.map(({ type }, i) => `$${i + 1}::${type}`).join(', ');
+  const isOurs = scope.map(({ name, type }, i) => `t.${quoted(name)} = $${i + 1}::${type}`).join(' AND ') || 'true';
+  const arrays = (columns: readonly Column[], from: number): string =>
+    columns.map((_, i) => `$${from + i}::text[]`).join(', ');
+  const equal = (columns: readonly Column[], other: string): string =>
+    columns.map(({ name, type }, i) => `t.${quoted(name)} = ${other}.c${i}::${type}`).join(' AND ');
+  const aliases = (columns: readonly Column[]): string => columns.map((_, i) => `c${i}`).join(', ');
+  const compared = digest === undefined ? values : digests;
+  const first = scope.length + 1;
+
+  const upsert = (source: string): string =>
+    `INSERT INTO ${target} AS t (${names([...scope, ...written])}) ${source}
+     ON CONFLICT (${names([...scope, ...keys])}) ` +
+    (values.length === 0
+      ? 'DO NOTHING'
+      : `DO UPDATE SET ${[...values, ...digests].map(({ name }) => `${quoted(name)} = EXCLUDED.${quoted(name)}`).join(', ')}
+     WHERE (${names(compared, 't.')}) IS DISTINCT FROM (${names(compared, 'EXCLUDED.')})`);
+  const select = (list: readonly string[]): string => [scopeValues, ...list].filter((part) => part !== '').join(', ');
+
+  return {
+    written,
+    groups,
+    createStage: (stage) =>
+      `CREATE TEMPORARY TABLE ${quoted(stage)} ON COMMIT DROP AS SELECT ${names(written)} FROM ${target} WITH NO DATA`,
+    copyInto: (stage) => `COPY pg_temp.${quoted(stage)} (${names(written)}) FROM STDIN`,
+    upsertFromStage: (stage) => upsert(`SELECT ${select([names(written)])} FROM pg_temp.${quoted(stage)}`),
+    upsertFromArrays: upsert(
+      `SELECT ${select(written.map(({ type }, i) => `u.c${i}::${type}`))}
+       FROM unnest(${arrays(written, first)}) AS u (${aliases(written)})`,
+    ),
+    deleteGroups: `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
+     WHERE ${isOurs} AND ${equal(groups, 'g')}`,
+    deleteOthers:
+      groups.length === keys.length
+        ? undefined
+        : `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
+     WHERE ${isOurs} AND ${equal(groups, 'g')} AND NOT EXISTS (
+       SELECT FROM unnest(${arrays(keys, first + groups.length)}) AS k (${aliases(keys)}) WHERE ${equal(keys, 'k')})`,
+    page: (after) => {
+      const own = keys.map(({ type }, i) => `$${first + i}::${type}`).join(', ');
+      const texts = keys.map(({ name }, i) => `t.${quoted(name)}::text AS k${i}`);
+      const columns = digest === undefined ? texts : [...texts, `t.${quoted(digest)} AS digest`];
+      return `SELECT ${columns.join(', ')} FROM ${target} AS t
+     WHERE ${isOurs}${after ? ` AND (${names(keys, 't.')}) > (${own})` : ''}
+     ORDER BY ${names(keys, 't.')} LIMIT $${after ? first + keys.length : first}`;
+    },
+  };
+}

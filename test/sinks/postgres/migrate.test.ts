@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { Database } from '../../../src/sinks/postgres/database.ts';
+import { classify, NewerSchema } from '../../../src/sinks/postgres/error-class.ts';
+import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { MIGRATIONS } from '../../../src/sinks/postgres/migrations.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+
+let postgres: RealPostgres;
+before(async () => void (postgres = await startPostgres()));
+after(async () => await postgres.down());
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+const open = (environment: Readonly<Record<string, string>> = {}): Database =>
+  new Database({ access: accessOf(postgres.settings(environment)), poolSize: 2, log: silent });
+
+const names = MIGRATIONS.map(({ name }) => name);
+
+test('the schema is made once, in the order of its changes; the second time there is nothing to do', async () => {
+  const database = open();
+  const schema = postgres.schema();
+  try {
+    assert.deepEqual((await migrate(database, schema)).applied, names);
+    assert.deepEqual((await migrate(database, schema)).applied, []);
+    assert.deepEqual(
+      MIGRATIONS.map(({ id }) => id),
+      names.map((_, i) => i + 1),
+    );
+  } finally {
+    await database.close();
+  }
+});
+
+test('replicas that begin together collide, and all carry on: each change is made once', async () => {
+  const databases = [open(), open(), open(), open()];
+  const schema = postgres.schema();
+  try {
+    const all = await Promise.all(databases.map(async (database) => await migrate(database, schema)));
+    assert.deepEqual(all.flatMap(({ applied }) => applied).toSorted(), names.toSorted());
+  } finally {
+    for (const database of databases) await database.close();
+  }
+});
+
+test('a change that fails leaves nothing of itself, and is made the next time', async () => {
+  const database = open();
+  const schema = postgres.schema();
+  const broken = [
+    ...MIGRATIONS,
+    { id: names.length + 1, name: 'new', statements: () => ['CREATE TABLE half (n int)', 'nonsense'] },
+  ];
+  const whole = [
+    ...MIGRATIONS,
+    { id: names.length + 1, name: 'new', statements: () => [`CREATE TABLE ${schema}.half (n int)`] },
+  ];
+  try {
+    await assert.rejects(migrate(database, schema, broken));
+    assert.deepEqual((await migrate(database, schema, whole)).applied, ['new']);
+  } finally {
+    await database.close();
+  }
+});
+
+test('a newer schema is refused, with what to do', async () => {
+  const database = open();
+  const schema = postgres.schema();
+  try {
+    await migrate(database, schema);
+    await postgres.query(`INSERT INTO ${schema}.migrations (id, name) VALUES (999, 'of tomorrow')`);
+    const error = await migrate(database, schema).catch((error: unknown) => error);
+    assert.ok(error instanceof NewerSchema);
+    assert.match(error.message, /change 999, .* knows up to \d+: run a version at least as new/);
+    assert.equal(classify(error), 'setup');
+  } finally {
+    await database.close();
+  }
+});
+
+test('a role that may create nothing needs nothing where all is there, and is told what is missing where it is not', async () => {
+  const administrator = open();
+  const schema = postgres.schema();
+  await postgres.query(`CREATE ROLE reader_of_${schema} LOGIN PASSWORD 'x'`);
+  const database = open({ PGUSER: `reader_of_${schema}`, PGPASSWORD: 'x' });
+  try {
+    const missing = await migrate(database, schema).catch((error: unknown) => error);
+    assert.equal(classify(missing), 'setup');
+    await migrate(administrator, schema);
+    await postgres.query(
+      `GRANT USAGE ON SCHEMA ${schema} TO reader_of_${schema}; GRANT SELECT ON ${schema}.migrations TO reader_of_${schema}`,
+    );
+    assert.deepEqual((await migrate(database, schema)).applied, []);
+  } finally {
+    await database.close();
+    await administrator.close();
+  }
+});

@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { after, before, test } from 'node:test';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+import { until } from '../../support/until.ts';
+import { MapTruth, startStage } from './mirrored-table.ts';
+
+// The rows of faults.md, "Postgres writers", on a real server.
+
+let postgres: RealPostgres;
+before(async () => void (postgres = await startPostgres()));
+after(async () => await postgres.down());
+
+/** 1,500 rows: so many that they go by COPY. */
+function many(truth: MapTruth, value: string, count = 1_500): void {
+  for (let i = 0; i < count; i++) truth.set(`key-${i}`, value);
+}
+
+test('down at start, long outage: on its return the table is compared once, deletions made meanwhile appear', async (t) => {
+  const { settled, truth, writer } = await startStage(t, postgres);
+  many(truth, 'first');
+  await settled();
+  await postgres.stop('SIGKILL');
+  many(truth, 'second', 1_000);
+  for (let i = 1_000; i < 1_400; i++) truth.delete(`key-${i}`);
+  // What came and went during the outage is nobody's: it is not kept either.
+  for (let i = 0; i < 50_000; i++) {
+    truth.set(`passing-${i}`, 'x');
+    truth.delete(`passing-${i}`);
+  }
+  await until('the outage is noticed', () => writer.counts.failures.connection > 0);
+  assert.ok(writer.dirty <= 2 * truth.size + 10_000, `${writer.dirty} are remembered`);
+  const { comparisons } = writer.counts;
+  await postgres.start();
+  await settled();
+  assert.equal(writer.counts.comparisons, comparisons + 1);
+});
+
+test('down at start: the writer waits, and writes when the server is there', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  proxy.blackHole = true;
+  const stage = await startStage(t, postgres, {
+    environment: { PGPORT: String(proxy.port) },
+    limits: { connect: 200 },
+  });
+  stage.truth.set('a', '1');
+  await until('it has tried', () => stage.writer.counts.failures.connection > 0);
+  assert.equal(stage.writer.lagMs(), Infinity);
+  proxy.blackHole = false;
+  proxy.cut();
+  await stage.settled();
+});
+
+test('dies in a transaction, before the commit is acknowledged: the outcome is read back, wherever it is cut', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const stage = await startStage(t, postgres, { environment: { PGPORT: String(proxy.port) } });
+  many(stage.truth, 'start');
+  await stage.settled();
+  for (const [round, bytes] of [50, 200, 400, 800, 1_600, 20_000, 40_000, 55_000].entries()) {
+    proxy.cutAfter = bytes;
+    many(stage.truth, `round ${round}`);
+    stage.truth.delete(`key-${1_499 - round}`);
+    await until('the connection was cut', () => proxy.cutAfter === Infinity);
+    await stage.settled();
+  }
+});
+
+test('a commit that was done and whose acknowledgement was lost is not taken for one that was not', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const stage = await startStage(t, postgres, { environment: { PGPORT: String(proxy.port) }, limits: { query: 400 } });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const { comparisons } = stage.writer.counts;
+  proxy.deaf = 'COMMIT';
+  stage.truth.set('a', '2');
+  await stage.settled(); // committed, and the writer has not heard of it
+  await until('it is in doubt', () => stage.writer.counts.failures.connection > 0);
+  stage.truth.set('a', '3');
+  proxy.deaf = undefined;
+  proxy.cut();
+  await stage.settled();
+  assert.ok(stage.writer.counts.comparisons > comparisons);
+});
+
+test('half-open connection: a silent server is left after the time limit, and the table follows by a new connection', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const stage = await startStage(t, postgres, {
+    environment: { PGPORT: String(proxy.port) },
+    limits: { query: 300, connect: 300 },
+  });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  proxy.blackHole = true;
+  stage.truth.set('a', '2');
+  await until('it has given up', () => stage.writer.counts.failures.connection > 1);
+  proxy.blackHole = false;
+  await stage.settled();
+});
+
+test('failover, read-only standby (25006): the connection is dropped, and writing goes on when the server may be written', async (t) => {
+  const stage = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  await stage.settled();
+  // What a standby says, for every new transaction of whoever connects.
+  await postgres.query('ALTER SYSTEM SET default_transaction_read_only = on');
+  await postgres.query('SELECT pg_reload_conf()');
+  try {
+    stage.truth.set('a', '2');
+    await until('it was refused', () => stage.writer.counts.failures['read-only'] > 0);
+  } finally {
+    await postgres.query('ALTER SYSTEM RESET default_transaction_read_only');
+    await postgres.query('SELECT pg_reload_conf()');
+  }
+  await stage.settled();
+});
+
+for (const [code, failure] of [
+  ['53100', 'full'],
+  ['53300', 'full'],
+  ['40P01', 'conflict'],
+  ['40001', 'conflict'],
+] as const) {
+  test(`${code}: it stops, tries again without haste, and nothing is lost`, async (t) => {
+    const stage = await startStage(t, postgres);
+    stage.truth.set('a', '1');
+    await stage.settled();
+    const flushes = await plant(stage.schema, code);
+    stage.truth.set('a', '2');
+    stage.truth.set('b', '1');
+    await until('it has failed', () => stage.writer.counts.failures[failure] > 0);
+    await sleep(300);
+    const { failures } = stage.writer.counts;
+    // With a pause of 50 ms at first, or 2 s, that doubles: no tight loop.
+    assert.ok(failures[failure] <= (failure === 'full' ? 1 : 8), `${failures[failure]} tries`);
+    await flushes.remove();
+    await stage.settled();
+  });
+}
+
+/** A trigger that fails every statement with a code, as the server would. */
+async function plant(schema: string, code: string, when = 'true'): Promise<{ remove(): Promise<void> }> {
+  await postgres.query(
+    `CREATE OR REPLACE FUNCTION ${schema}.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN IF ${when} THEN RAISE EXCEPTION 'planted' USING ERRCODE = '${code}'; END IF; RETURN NEW; END $$;
+     CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON ${schema}.mirrored FOR EACH ROW EXECUTE FUNCTION ${schema}.fail()`,
+  );
+  return { remove: async () => void (await postgres.query(`DROP TRIGGER planted ON ${schema}.mirrored`)) };
+}
+
+test('deadlock 40P01, a real one: the whole transaction is made again', async (t) => {
+  const stage = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  stage.truth.set('b', '1');
+  await stage.settled();
+  // Somebody else locks b, then a; the writer locks in the order of the keys.
+  await postgres.query(
+    `CREATE FUNCTION ${stage.schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.4); RETURN NEW; END $$;
+     CREATE TRIGGER dawdle AFTER UPDATE ON ${stage.schema}.mirrored FOR EACH ROW WHEN (NEW.key = 'a') EXECUTE FUNCTION ${stage.schema}.dawdle()`,
+  );
+  const table = `${stage.schema}.mirrored`;
+  const other = postgres.query(
+    `BEGIN; SET deadlock_timeout = '5s'; SELECT 1 FROM ${table} WHERE key = 'b' FOR UPDATE; SELECT pg_sleep(0.3);
+     SELECT 1 FROM ${table} WHERE key = 'a' FOR UPDATE; COMMIT`,
+  );
+  await sleep(50);
+  stage.truth.set('a', '2');
+  stage.truth.set('b', '2');
+  await other;
+  await stage.settled();
+});
+
+test('statement timeout 57014: the batch is halved until it fits, and grows back', async (t) => {
+  const truth = new MapTruth();
+  many(truth, 'first', 200);
+  const schema = postgres.schema();
+  const stage = await startStage(t, postgres, { schema, truth, limits: { statement: 500 } });
+  await stage.settled();
+  // Five milliseconds a row: 200 at once take too long, 50 do not.
+  await postgres.query(
+    `CREATE FUNCTION ${schema}.dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END $$;
+     CREATE TRIGGER dawdle BEFORE INSERT OR UPDATE ON ${schema}.mirrored FOR EACH ROW EXECUTE FUNCTION ${schema}.dawdle()`,
+  );
+  many(truth, 'second', 200);
+  await stage.settled();
+  assert.ok(stage.writer.counts.failures.timeout > 0);
+});
+
+test('table missing 42P01 and permission 42501: no crash loop, the fix is logged once, and it goes on when it is there', async (t) => {
+  const stage = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  await stage.settled();
+  await postgres.query(`ALTER TABLE ${stage.schema}.mirrored RENAME TO elsewhere`);
+  stage.truth.set('a', '2');
+  await until('it has tried twice', () => stage.writer.counts.failures.setup > 1);
+  const said = stage.logged.filter(
+    ({ fields }) => 'advice' in fields && String(fields.advice).includes('podwhois migrate'),
+  );
+  assert.equal(said.length, 1);
+  await postgres.query(`ALTER TABLE ${stage.schema}.elsewhere RENAME TO mirrored`);
+  await stage.settled();
+});
+
+test('password 28P01: it is tried again, and the fix is logged', async (t) => {
+  await postgres.query(`CREATE ROLE changing LOGIN SUPERUSER PASSWORD 'later'`);
+  const stage = await startStage(t, postgres, { environment: { PGUSER: 'changing', PGPASSWORD: 'now' } });
+  stage.truth.set('a', '1');
+  await until('it was refused', () => stage.writer.counts.failures.setup > 0);
+  assert.ok(stage.logged.some(({ fields }) => 'advice' in fields && String(fields.advice).includes('PGPASSWORD_FILE')));
+  await postgres.query(`ALTER ROLE changing PASSWORD 'now'`);
+  await stage.settled();
+});
+
+test('one poisonous value (NUL byte, too long): it is set aside with its reason, and the others are written', async (t) => {
+  const stage = await startStage(t, postgres);
+  many(stage.truth, 'good');
+  stage.truth.set('key-700', 'NUL \u0000 byte');
+  stage.truth.set('key-900', 'x'.repeat(101));
+  await until('both are found', () => stage.writer.quarantined.size === 2);
+  const rows = await stage.table();
+  assert.equal(rows.length, 1_498);
+  assert.match(stage.writer.quarantined.get('key-900') ?? '', /too long/);
+  // It goes on, and takes the row when it is well.
+  stage.truth.set('key-1', 'better');
+  stage.truth.set('key-700', 'well');
+  stage.truth.set('key-900', 'well');
+  await stage.settled();
+  assert.equal(stage.writer.quarantined.size, 0);
+});
+
+test('two replicas write: only the one with the lease does, and the other follows when it has gone', async (t) => {
+  const schema = postgres.schema();
+  const first = await startStage(t, postgres, { schema });
+  first.truth.set('a', 'of the first');
+  await first.settled();
+  const second = await startStage(t, postgres, { schema });
+  second.truth.set('a', 'of the second');
+  second.truth.set('b', 'of the second');
+  await sleep(1_000);
+  assert.equal(second.writer.leading, false);
+  assert.deepEqual(await first.table(), [['a', 'of the first']]);
+  await first.stop();
+  await second.settled(5_000);
+  assert.equal(second.writer.leading, true);
+});
+
+test('a writer whose lease was taken writes nothing more until it has it again', async (t) => {
+  const stage = await startStage(t, postgres, { ttlMs: 60_000 });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const lease = `${stage.schema}.leases`;
+  await postgres.query(`UPDATE ${lease} SET holder = 'somebody', epoch = epoch + 1`);
+  stage.truth.set('a', '2');
+  await until('it has noticed', () => !stage.writer.leading);
+  await sleep(200);
+  assert.deepEqual(await stage.table(), [['a', '1']]);
+});
+
+test('a mass delete by mistake: when more than half would go, it looks twice', async (t) => {
+  const schema = postgres.schema();
+  const first = await startStage(t, postgres, { schema });
+  many(first.truth, 'x', 100);
+  await first.settled();
+  await first.stop();
+  // The next one knows of nothing yet, and is mistaken in that for a moment.
+  const truth = new MapTruth();
+  const second = await startStage(t, postgres, { schema, truth });
+  await until('it looks again', () => second.logged.some(({ message }) => /looking again/.test(message)));
+  assert.equal((await second.table()).length, 100);
+  many(truth, 'x', 100);
+  await second.settled();
+  assert.equal(second.writer.counts.deleted, 0);
+  // Meant, it is done.
+  for (let i = 10; i < 100; i++) truth.delete(`key-${i}`);
+  await second.settled();
+});
+
+test('nothing is retracted while the truth is not ready', async (t) => {
+  const schema = postgres.schema();
+  const first = await startStage(t, postgres, { schema });
+  many(first.truth, 'x', 3);
+  await first.settled();
+  await first.stop();
+  const truth = new MapTruth();
+  truth.ready = false;
+  const second = await startStage(t, postgres, { schema, truth });
+  await until('it leads', () => second.writer.leading);
+  await sleep(300);
+  assert.equal((await second.table()).length, 3);
+});
+
+test('SIGTERM: what is dirty is flushed once more, and the lease is given up', async (t) => {
+  const stage = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  await stage.settled();
+  stage.truth.set('a', '2');
+  await stage.stop();
+  assert.deepEqual(await stage.table(), [['a', '2']]);
+  const [lease] = await postgres.query(`SELECT expires_at <= clock_timestamp() AS free FROM ${stage.schema}.leases`);
+  assert.deepEqual(lease, { free: true });
+});
+
+test('SIGTERM while the server is silent: the end does not wait for more than five seconds', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const stage = await startStage(t, postgres, { environment: { PGPORT: String(proxy.port) } });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  proxy.blackHole = true;
+  stage.truth.set('a', '2');
+  const begun = performance.now();
+  await stage.stop();
+  assert.ok(performance.now() - begun < 7_000);
+});
+
+test('nothing is written when nothing has changed, and rows of another cluster are never touched', async (t) => {
+  const stage = await startStage(t, postgres);
+  await postgres.query(`INSERT INTO ${stage.schema}.mirrored VALUES ('other', 'a', 'theirs', '')`);
+  many(stage.truth, 'x');
+  await stage.settled();
+  const xmin = `SELECT DISTINCT xmin::text FROM ${stage.schema}.mirrored ORDER BY 1`;
+  const before = await postgres.query(xmin);
+  await stage.stop();
+  const again = await startStage(t, postgres, { schema: stage.schema, truth: stage.truth });
+  for (const [key] of stage.truth.expected()) stage.truth.set(key, 'x');
+  await until('it was compared and flushed', () => again.writer.counts.flushes > 0 && again.writer.dirty === 0);
+  assert.deepEqual(await postgres.query(xmin), before);
+  assert.equal(again.writer.counts.written, 0);
+  assert.deepEqual(await postgres.query(`SELECT key, value FROM ${stage.schema}.mirrored WHERE cluster = 'other'`), [
+    { key: 'a', value: 'theirs' },
+  ]);
+});

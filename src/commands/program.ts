@@ -5,10 +5,11 @@ import type { Edge } from '../capabilities.ts';
 import { readServeSettings, serveSchema } from '../serve-settings.ts';
 import { CORE } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
+import { POSTGRES_CHECKS } from '../sinks/postgres/settings.ts';
 import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
 import { addSettings, givenFor } from './options.ts';
-import { DEMO, HEALTHCHECK, LOOKUP } from './settings.ts';
+import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from './settings.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -109,6 +110,18 @@ export function createProgram(
       const { healthcheck } = await import('./healthcheck.ts');
       exit(await healthcheck({ ...settings, ready, complain: (text) => edge.complain(`podwhois: ${text}\n`) }));
     });
+
+  const migrate = program
+    .command('migrate')
+    .description("make podwhois' tables in Postgres, or bring them up to this version, and say what was done")
+    .addHelpText('after', EXIT_CODES);
+  addSettings(migrate, MIGRATE);
+  migrate.action(async (_options, command) => {
+    const given = givenFor(command, MIGRATE, edge.environment);
+    const settings = readSettings(MIGRATE, given, POSTGRES_CHECKS);
+    await (await import('./migrate.ts')).migrate(settings, edge.write);
+    exit(0);
+  });
 
   program
     .command('openapi')

@@ -2,6 +2,7 @@ import { CORE, setting } from '../settings.ts';
 import type { Settings } from '../settings.ts';
 import { baseUrl, filePath } from '../settings/parsers.ts';
 import type { Values } from '../settings/schema.ts';
+import { CONNECTION } from '../sinks/postgres/settings.ts';
 
 /** The settings of the commands other than `serve`. */
 
@@ -49,3 +50,8 @@ export const LOOKUP = {
     parse: filePath,
   }),
 } as const;
+
+/** `podwhois migrate` works there. */
+export const MIGRATE = CONNECTION;
+
+export type MigrateSettings = Values<typeof MIGRATE>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as prettier from 'prettier';
 import { CAPABILITIES } from '../../src/capabilities.ts';
 import { settingsTable } from '../../src/settings/markdown.ts';
-import { DEMO, HEALTHCHECK, LOOKUP } from '../../src/commands/settings.ts';
+import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from '../../src/commands/settings.ts';
 import { CORE } from '../../src/settings.ts';
 
 /** `npm run docs`: writes the tables of docs/configuration.md anew from the settings. */
@@ -13,6 +13,7 @@ const TABLES: Readonly<Record<string, string>> = {
   DEMO: settingsTable(DEMO),
   HEALTHCHECK: settingsTable(HEALTHCHECK),
   LOOKUP: settingsTable(LOOKUP),
+  MIGRATE: settingsTable(MIGRATE),
 };
 
 export const CONFIGURATION = join(import.meta.dirname, '../../docs/configuration.md');

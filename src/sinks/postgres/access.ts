@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity, rootCertificates } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
-import type { PostgresSettings } from './settings.ts';
+import type { ConnectionSettings } from './settings.ts';
 import type { SslMode } from './ssl-mode.ts';
 
 /** Where Postgres is and who asks. Holds a password: it is never logged, `place` is. */
@@ -18,7 +18,7 @@ export interface Access {
   readonly place: string;
 }
 
-export function accessOf(settings: PostgresSettings): Access {
+export function accessOf(settings: ConnectionSettings): Access {
   const url = settings.databaseUrl;
   const host = url?.host ?? settings.pgHost;
   const port = url?.port ?? settings.pgPort;

@@ -21,7 +21,7 @@ const name = matching(/^\P{Cc}+$/u, 253, 'a name');
  * How all that writes to Postgres reaches it: the variables of libpq, and DATABASE_URL, whose parts win over them. Always loaded, so
  * nothing here may import `pg`.
  */
-export const POSTGRES = {
+export const CONNECTION = {
   databaseUrl: setting<DatabaseUrl | undefined>({
     variable: 'DATABASE_URL',
     flag: '--database-url <url>',
@@ -114,6 +114,11 @@ export const POSTGRES = {
     example: 'podwhois',
     parse: identifier,
   }),
+} as const;
+
+/** What a writer needs besides. */
+export const POSTGRES = {
+  ...CONNECTION,
   clusterName: setting({
     variable: 'CLUSTER_NAME',
     flag: '--cluster-name <name>',
@@ -134,9 +139,10 @@ export const POSTGRES = {
   }),
 } as const;
 
+export type ConnectionSettings = Values<typeof CONNECTION>;
 export type PostgresSettings = Values<typeof POSTGRES>;
 
-const certificates: Check<typeof POSTGRES> = ({ databaseUrl: url, pgSslMode, pgSslRootCert }) => {
+const certificates: Check<typeof CONNECTION> = ({ databaseUrl: url, pgSslMode, pgSslRootCert }) => {
   if (url?.unusable !== undefined) return [{ key: 'databaseUrl', expected: url.unusable }];
   const mode = url?.sslMode ?? pgSslMode;
   const root = url?.sslRootCert ?? pgSslRootCert;
@@ -154,10 +160,10 @@ const certificates: Check<typeof POSTGRES> = ({ databaseUrl: url, pgSslMode, pgS
     : [];
 };
 
-const onePassword: Check<typeof POSTGRES> = ({ databaseUrl: url, pgPassword, pgPasswordFile: file }) =>
+const onePassword: Check<typeof CONNECTION> = ({ databaseUrl: url, pgPassword, pgPasswordFile: file }) =>
   file !== undefined && (pgPassword !== undefined || url?.password !== undefined)
     ? [{ key: 'pgPasswordFile', expected: 'unset where the password itself is given' }]
     : [];
 
 /** For whoever uses the database; where nobody does, the variables may be anything. */
-export const POSTGRES_CHECKS: readonly Check<typeof POSTGRES>[] = [certificates, onePassword];
+export const POSTGRES_CHECKS: readonly Check<typeof CONNECTION>[] = [certificates, onePassword];

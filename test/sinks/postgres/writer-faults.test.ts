@@ -19,9 +19,10 @@ function many(truth: MapTruth, value: string, count = 1_500): void {
 }
 
 test('down at start, long outage: on its return the table is compared once, deletions made meanwhile appear', async (t) => {
-  const { settled, truth, writer } = await startStage(t, postgres);
+  const stage = await startStage(t, postgres);
+  const { truth, writer } = stage;
   many(truth, 'first');
-  await settled();
+  await stage.settled();
   await postgres.stop('SIGKILL');
   many(truth, 'second', 1_000);
   for (let i = 1_000; i < 1_400; i++) truth.delete(`key-${i}`);
@@ -34,7 +35,7 @@ test('down at start, long outage: on its return the table is compared once, dele
   assert.ok(writer.dirty <= 2 * truth.size + 10_000, `${writer.dirty} are remembered`);
   const { comparisons } = writer.counts;
   await postgres.start();
-  await settled();
+  await stage.settled();
   assert.equal(writer.counts.comparisons, comparisons + 1);
 });
 

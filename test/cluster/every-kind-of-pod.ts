@@ -53,7 +53,7 @@ const ips = (...texts: string[]): object => ({ podIP: texts[0], podIPs: texts.ma
 const hostIps = (...texts: string[]): object => ({ hostIP: texts[0], hostIPs: texts.map((ip) => ({ ip })) });
 
 const owner = (kind: string, name: string, controller: boolean): object => ({
-  apiVersion: 'apps/v1',
+  apiVersion: kind === 'Job' ? 'batch/v1' : 'apps/v1',
   kind,
   name,
   controller,

@@ -146,7 +146,13 @@ interface ApiPod {
     readonly deletionTimestamp?: string;
     readonly labels?: object;
     readonly annotations?: Readonly<Record<string, string>>;
-    readonly ownerReferences?: readonly { kind: string; name: string; uid: string; controller?: boolean }[];
+    readonly ownerReferences?: readonly {
+      apiVersion: string;
+      kind: string;
+      name: string;
+      uid: string;
+      controller?: boolean;
+    }[];
   };
   readonly spec: {
     readonly hostNetwork?: boolean;
@@ -205,7 +211,12 @@ function expected({ metadata, spec, status }: ApiPod): object {
     ready: status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
     deletionTimestamp: time(metadata.deletionTimestamp),
     serviceAccount: spec.serviceAccountName ?? '',
-    owner: owner && { kind: owner.kind, name: owner.name, uid: owner.uid },
+    owner: owner && {
+      apiGroup: owner.apiVersion.split('/')[0],
+      kind: owner.kind,
+      name: owner.name,
+      uid: owner.uid,
+    },
     qosClass: status.qosClass,
     createdAt: time(metadata.creationTimestamp),
     startedAt: time(status.startTime),

@@ -12,6 +12,8 @@ interface Kept {
   readonly peakRssMb: number;
   readonly bytesPerPod: number;
   readonly addresses: number;
+  /** Over the relist. */
+  readonly stallMs: number;
 }
 
 const settled = async (child: Child, relists: number): Promise<void> => {
@@ -28,9 +30,9 @@ export async function memory({ pods, rounds, smoke }: Scale): Promise<readonly R
     try {
       const empty = await child.ask<number>('heap');
       const addresses = await twice();
-      const { peakRssMb } = await child.ask<Usage>('usage');
+      const { peakRssMb, stallMs } = await child.ask<Usage>('usage');
       const full = await child.ask<number>('heap');
-      return { peakRssMb, bytesPerPod: (full - empty) / pods, addresses };
+      return { peakRssMb, stallMs, bytesPerPod: (full - empty) / pods, addresses };
     } finally {
       await child.stop();
     }
@@ -44,6 +46,7 @@ export async function memory({ pods, rounds, smoke }: Scale): Promise<readonly R
     floor.push(
       await measured(bare, async () => {
         await bare.ask('sync', { url, format: 'protobuf' });
+        await bare.ask('usage');
         await bare.ask('sync', { url, format: 'protobuf' });
         return 0;
       }),
@@ -53,6 +56,7 @@ export async function memory({ pods, rounds, smoke }: Scale): Promise<readonly R
       await measured(ours, async () => {
         await ours.ask('start', { K8S_API_SERVER: url, RESYNC_INTERVAL: '10s' });
         await ours.ask('synced');
+        await ours.ask('usage');
         await settled(ours, 2);
         return (await ours.ask<{ addresses: number }>('counts')).addresses;
       }),
@@ -79,6 +83,25 @@ export async function memory({ pods, rounds, smoke }: Scale): Promise<readonly R
       result: `× ${spread(peak)}`,
       target: '≤ 1.2 × the bare relist loop',
       met: median(peak) <= 1.2,
+    },
+    {
+      what: 'longest stall in a relist that changes nothing',
+      ours: `${spread(
+        mine.map((one) => one.stallMs),
+        0,
+      )} ms`,
+      floor: `${spread(
+        floor.map((one) => one.stallMs),
+        0,
+      )} ms`,
+      result: `× ${spread(
+        ratios(
+          mine.map((one) => one.stallMs),
+          floor.map((one) => one.stallMs),
+        ),
+      )}`,
+      target: '',
+      met: undefined,
     },
     {
       what: 'kept per pod, index and service included',

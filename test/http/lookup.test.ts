@@ -350,6 +350,14 @@ test('a batch answers each address, in order', async (t) => {
   assert.equal(metrics.counters.lookups_total.invalid, 1);
 });
 
+test('a batch may come without a content type, as kubectl create --raw sends it', async (t) => {
+  const { port } = await startService(t, { pods: [makePod('a', { podIps: ['10.0.0.1'] })] });
+  const answer = await ask(port, '/pods/lookup', { method: 'POST', body: '{"ips":["10.0.0.1"]}' });
+  assert.equal(answer.status, 200);
+  const [row] = answer.json['results'] as { pod: { name: string } }[];
+  assert.equal(row?.pod.name, 'a');
+});
+
 test('a batch is bounded, and a wrong one says what is wrong', async (t) => {
   const { port } = await startService(t);
   const ips = Array.from({ length: 1000 }, (_, i) => `fd00:1234:5678:9abc:def0:1234:5678:${i.toString(16)}`);
@@ -388,7 +396,7 @@ test('a batch is bounded, and a wrong one says what is wrong', async (t) => {
     const end = headers[0]?.startsWith('Transfer') ? '0\r\n\r\n' : '';
     const head = ['POST /pods/lookup HTTP/1.1', 'Host: x', 'Connection: close', ...headers].join('\r\n');
     const answer = parseAnswer(await exchange(port, `${head}\r\n\r\n${end}`));
-    assert.ok([400, 415].includes(answer.status), `${headers[0]}: ${answer.status}`);
+    assert.equal(answer.status, 400, headers[0]);
   }
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'json', '']) {
     const answer = await ask(port, '/pods/lookup', { ...post('{"ips":[]}'), headers: [`Content-Type: ${type}`] });

@@ -120,6 +120,11 @@ export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson
           ],
         ),
       },
+      // `kubectl create --raw` sends none.
+      onRequest: ({ raw }, _reply, done) => {
+        raw.headers['content-type'] ??= 'application/json';
+        done();
+      },
     },
     (request, reply) => {
       requireFresh(freshness);

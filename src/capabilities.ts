@@ -18,6 +18,7 @@ import type { Log } from './log.ts';
 import type { Families, Metrics } from './metrics.ts';
 import type { CORE, Settings } from './settings.ts';
 import type { Check, Schema, Values } from './settings/schema.ts';
+import { snapshot } from './sinks/snapshot/settings.ts';
 import type { SliceDetail, Slices } from './slices.ts';
 
 /**
@@ -98,7 +99,7 @@ export type Capability = Definition<Schema>;
 export const capability = <S extends Schema>(definition: Definition<S>): Capability =>
   definition as unknown as Capability;
 
-export const CAPABILITIES: readonly Capability[] = [capability(forwardAuth)];
+export const CAPABILITIES: readonly Capability[] = [capability(forwardAuth), capability(snapshot)];
 
 /** What is on, ready to be plugged in. */
 export interface Loaded extends Pluggable<unknown> {

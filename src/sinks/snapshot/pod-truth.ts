@@ -1,0 +1,61 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { PodIndex } from '../../index/pod-index.ts';
+import type { Pod } from '../../pod.ts';
+import type { Row, Truth } from '../postgres/mirrored-table.ts';
+import { podRow } from './pods-table.ts';
+
+/** Pods that are walked in one turn of the event loop. */
+const PER_TURN = 2_000;
+
+/** What the `pods` table should hold: the index, by uid. It pulls from the index's feed, which nobody can hold up. */
+export class PodTruth implements Truth {
+  readonly #index: PodIndex;
+  readonly #source: { readonly synced: boolean };
+  #sequence: number | undefined;
+
+  constructor(index: PodIndex, source: { readonly synced: boolean }) {
+    this.#index = index;
+    this.#source = source;
+  }
+
+  /** A list that lost too much is withheld from the index itself until it is confirmed (rule B9). */
+  get ready(): boolean {
+    return this.#source.synced;
+  }
+
+  get size(): number {
+    return this.#index.size;
+  }
+
+  changed(): Iterable<string> | 'all' {
+    if (!this.ready) return [];
+    const { changes } = this.#index;
+    const since = this.#sequence === undefined ? undefined : changes.since(this.#sequence);
+    this.#sequence = changes.sequence;
+    return since === undefined ? 'all' : since.map(({ pod }) => pod.uid);
+  }
+
+  rows(uid: string): readonly Row[] {
+    const pod = this.#index.byUid(uid);
+    return pod === undefined ? [] : [podRow(pod)];
+  }
+
+  async *groups(): AsyncIterable<readonly string[]> {
+    let after: Pod | undefined;
+    for (;;) {
+      const uids: string[] = [];
+      for (const pod of this.#index.walk(after === undefined ? {} : { after })) {
+        uids.push(pod.uid);
+        after = pod;
+        if (uids.length === PER_TURN) break;
+      }
+      yield uids;
+      if (uids.length < PER_TURN) return;
+      await nextTurn();
+    }
+  }
+
+  onChange(wake: () => void): () => void {
+    return this.#index.changes.onChange(wake);
+  }
+}

@@ -1,0 +1,106 @@
+import type { Container, Pod, StringMap } from '../../pod.ts';
+import type { MirroredTable, Row, Value } from '../postgres/mirrored-table.ts';
+import { array, boolean, textOrNull, timestamp } from '../postgres/values.ts';
+
+/** One row for each pod, with the fields of an answer (rule F) and no others. `migrations.ts` makes it, docs/postgres.md explains it. */
+export const podsTable = (schema: string, cluster: string): MirroredTable => ({
+  schema,
+  name: 'pods',
+  scope: [{ name: 'cluster', type: 'text', value: cluster }],
+  keys: [{ name: 'uid', type: 'text' }],
+  groupColumns: 1,
+  values: COLUMNS.map(([name, type]) => ({ name, type })),
+  digest: 'digest',
+});
+
+/** In the order of `podRow`. */
+const COLUMNS = [
+  ['namespace', 'text'],
+  ['name', 'text'],
+  ['labels', 'jsonb'],
+  ['annotations', 'jsonb'],
+  ['pod_ip', 'inet'],
+  ['pod_ips', 'inet[]'],
+  ['host_ip', 'inet'],
+  ['host_ips', 'inet[]'],
+  ['node_name', 'text'],
+  ['phase', 'text'],
+  ['ready', 'boolean'],
+  ['terminating', 'boolean'],
+  ['deletion_at', 'timestamptz'],
+  ['host_network', 'boolean'],
+  ['service_account', 'text'],
+  ['owner_kind', 'text'],
+  ['owner_name', 'text'],
+  ['owner_uid', 'text'],
+  ['workload_kind', 'text'],
+  ['workload_name', 'text'],
+  ['workload_source', 'text'],
+  ['containers', 'jsonb'],
+  ['qos_class', 'text'],
+  ['created_at', 'timestamptz'],
+  ['started_at', 'timestamptz'],
+  ['resource_version', 'text'],
+] as const;
+
+export function podRow(pod: Pod): Row {
+  return [
+    pod.uid,
+    pod.namespace,
+    pod.name,
+    mapJson(pod.labels),
+    mapJson(pod.annotations),
+    pod.podIps[0] ?? null,
+    array(pod.podIps),
+    pod.hostIps[0] ?? null,
+    array(pod.hostIps),
+    textOrNull(pod.nodeName),
+    pod.phase,
+    boolean(pod.ready),
+    boolean(pod.deletionTimestamp !== undefined),
+    timestamp(pod.deletionTimestamp),
+    boolean(pod.hostNetwork),
+    textOrNull(pod.serviceAccount),
+    textOrNull(pod.owner?.kind),
+    textOrNull(pod.owner?.name),
+    textOrNull(pod.owner?.uid),
+    textOrNull(pod.workload?.kind),
+    textOrNull(pod.workload?.name),
+    textOrNull(pod.workload?.source),
+    jsonOf(pod.containers.map(containerJson)),
+    textOrNull(pod.qosClass),
+    timestamp(pod.createdAt),
+    timestamp(pod.startedAt),
+    pod.resourceVersion,
+  ];
+}
+
+const containerJson = ({ kind, name, image, id, ready, restarts }: Container): unknown => ({
+  kind,
+  name,
+  image,
+  id: id === '' ? null : id,
+  ready,
+  restarts,
+});
+
+/** Pods of one template share their maps. Keys in one order, whichever the API server sent: else the digest would be another one. */
+function mapJson(map: StringMap): Value {
+  let json = known.get(map);
+  if (json === undefined) {
+    json = jsonOf(Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+    known.set(map, json);
+  }
+  return json;
+}
+
+const known = new WeakMap<StringMap, string>();
+
+/** jsonb has no place for NUL and for half a surrogate pair, which an annotation may hold: U+FFFD stands for them. */
+function jsonOf(value: unknown): string {
+  const json = JSON.stringify(value);
+  return /\\u(?:0000|d[89a-f])/.test(json) ? JSON.stringify(value, (_key, part: unknown) => storable(part)) : json;
+}
+
+const storable = (part: unknown): unknown =>
+  typeof part === 'string' ? part.toWellFormed().replaceAll('\u0000', '\ufffd') : part;

@@ -1,0 +1,63 @@
+import { boolean, duration } from '../../settings/parsers.ts';
+import type { Check, Setting, Values } from '../../settings/schema.ts';
+import { POSTGRES, POSTGRES_CHECKS } from '../postgres/settings.ts';
+import { FAMILIES } from './snapshot-metrics.ts';
+
+/** Keeps the value's type while the table is written. */
+const setting = <T>(definition: Setting<T>): Setting<T> => definition;
+
+/** All settings of the snapshot, in the order of the documentation. Always loaded; what they switch on is not. */
+export const SNAPSHOT = {
+  snapshot: setting({
+    variable: 'SNAPSHOT',
+    flag: '--snapshot [bool]',
+    help: 'keep a copy of all pods in Postgres, one row each',
+    fallback: false,
+    fallbackText: 'false',
+    example: 'true',
+    parse: boolean,
+  }),
+  snapshotFlushInterval: setting({
+    variable: 'SNAPSHOT_FLUSH_INTERVAL',
+    flag: '--snapshot-flush-interval <duration>',
+    help: 'how often changes are written at most',
+    fallback: 3_000,
+    fallbackText: '3s',
+    example: '3s',
+    parse: duration(100, 60_000),
+  }),
+  ...POSTGRES,
+} as const;
+
+export type SnapshotSettings = Values<typeof SNAPSHOT>;
+
+/** While the snapshot is off nothing is checked: the variables of Postgres may be there for somebody else. */
+const checks = POSTGRES_CHECKS.map(
+  (check): Check<typeof SNAPSHOT> =>
+    (values) =>
+      values.snapshot === true ? check(values) : [],
+);
+
+interface Core {
+  readonly namespaces: readonly string[];
+  readonly labelSelector: string | undefined;
+  readonly nodeName: string | undefined;
+}
+
+function warnings({ snapshot, namespaces, labelSelector, nodeName }: SnapshotSettings & Core): readonly string[] {
+  const partial = namespaces.length > 0 || labelSelector !== undefined || nodeName !== undefined;
+  return snapshot && partial
+    ? ['the snapshot holds only what is in view, and rows of CLUSTER_NAME that are not in view are deleted']
+    : [];
+}
+
+/** What `src/capabilities.ts` lists. */
+export const snapshot = {
+  name: 'snapshot',
+  settings: SNAPSHOT,
+  checks,
+  metrics: FAMILIES,
+  isOn: (values: SnapshotSettings): boolean => values.snapshot,
+  warnings,
+  load: async () => await import('./snapshot.ts'),
+} as const;

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { PodIndex } from '../../index/pod-index.ts';
+import type { Metrics } from '../../metrics.ts';
+import { accessOf } from '../postgres/access.ts';
+import { Database } from '../postgres/database.ts';
+import type { Log } from '../postgres/database.ts';
+import { Lease } from '../postgres/lease.ts';
+import { migrate } from '../postgres/migrate.ts';
+import { Writer } from '../postgres/writer.ts';
+import type { Clock } from '../postgres/writer.ts';
+import { PodTruth } from './pod-truth.ts';
+import { podsTable } from './pods-table.ts';
+import type { SnapshotSettings } from './settings.ts';
+import { publish } from './snapshot-metrics.ts';
+
+/** What the service gives; `src/capabilities.ts` says more. */
+export interface Surroundings {
+  readonly settings: SnapshotSettings;
+  readonly index: PodIndex;
+  readonly source: { readonly synced: boolean };
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Plugs the snapshot into the service. Waits for no database: whatever is wrong with it is tried again, and logged. */
+export function plug({ settings, index, source, clock, log, metrics }: Surroundings): { close(): Promise<void> } {
+  const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
+  const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
+  const writer = new Writer({
+    database,
+    lease: new Lease({ schema, cluster, sink: 'snapshot', holder: `${hostname()}/${randomUUID()}` }),
+    prepare: async () => {
+      const { applied } = await migrate(database, schema);
+      if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
+    },
+    table: podsTable(schema, cluster),
+    truth: new PodTruth(index, source),
+    clock,
+    log,
+    flushMs,
+  });
+  publish(metrics, writer);
+  const ending = new AbortController();
+  const running = writer.run(ending.signal);
+  return {
+    async close() {
+      ending.abort();
+      await running;
+      await database.close();
+    },
+  };
+}

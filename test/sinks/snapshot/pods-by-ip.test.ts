@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { answer } from '../../../src/index/answer.ts';
+import { PodIndex } from '../../../src/index/pod-index.ts';
+import type { Pod, PodPhase } from '../../../src/pod.ts';
+import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { Database } from '../../../src/sinks/postgres/database.ts';
+import { flush } from '../../../src/sinks/postgres/flush.ts';
+import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { statementsOf } from '../../../src/sinks/postgres/statements.ts';
+import { PodTruth } from '../../../src/sinks/snapshot/pod-truth.ts';
+import { podsTable } from '../../../src/sinks/snapshot/pods-table.ts';
+import { makePod } from '../../index/make-pod.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+
+let postgres: RealPostgres;
+let database: Database;
+before(async () => {
+  postgres = await startPostgres();
+  const silent = { info: () => {}, warn: () => {}, error: () => {} };
+  database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+});
+after(async () => {
+  await database.close();
+  await postgres.down();
+});
+
+const view = { partial: false, clusterCidrs: [] };
+
+async function store(schema: string, cluster: string, pods: readonly Pod[]): Promise<PodIndex> {
+  const index = new PodIndex();
+  const list = index.slice().beginReplace();
+  for (const pod of pods) list.add(pod);
+  list.commit('1000');
+  const truth = new PodTruth(index, { synced: true });
+  const table = podsTable(schema, cluster);
+  const nothing = async (): Promise<void> => await Promise.resolve();
+  await database.transaction(
+    async (session) =>
+      await flush(
+        session,
+        pods.map(({ uid }) => uid),
+        {
+          table,
+          statements: statementsOf(table),
+          rows: (uid) => truth.rows(uid),
+          mayDelete: () => true,
+          batch: 1_000,
+          copy: false,
+          careful: false,
+          enter: nothing,
+          leave: nothing,
+        },
+      ),
+  );
+  return index;
+}
+
+const IPS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', '192.0.2.1', '192.0.2.2'];
+const PHASES: readonly PodPhase[] = ['Pending', 'Running', 'Running', 'Running', 'Succeeded', 'Failed', 'Unknown'];
+
+test('A1, A4, A6 in SQL: the view says of every address of random clusters what the lookup says', async () => {
+  const schema = postgres.schema();
+  await migrate(database, schema);
+  let seed = 20_261_125;
+  const random = (below: number): number => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return Math.floor((seed / 2 ** 32) * below);
+  };
+  const seen = new Map<string, number>();
+  for (let round = 0; round < 150; round++) {
+    const pods = Array.from({ length: 1 + random(8) }, (_, i) => {
+      const podIps = IPS.filter(() => random(4) === 0);
+      const deletionTimestamp = random(3) === 0 ? 1_700_000_000_000 : undefined;
+      const hostIps = random(2) === 0 ? [IPS[4 + random(2)] ?? ''] : [];
+      const phase = PHASES[random(PHASES.length)] ?? 'Running';
+      return makePod({
+        name: `p-${i}`,
+        namespace: `n-${random(3)}`,
+        podIps,
+        hostIps,
+        phase,
+        deletionTimestamp,
+        hostNetwork: random(10) === 0,
+      });
+    });
+    const index = await store(schema, `c-${round}`, pods);
+    const rows = await postgres.query<{
+      ip: string;
+      reason: string | null;
+      candidates: string[] | null;
+      uid: string | null;
+    }>(`SELECT host(ip) AS ip, reason, candidates, uid FROM ${schema}.pods_by_ip WHERE cluster = $1`, [`c-${round}`]);
+    const told = new Map(rows.map(({ ip, ...rest }) => [ip, rest]));
+    assert.equal(told.size, rows.length, 'one row for an address');
+    for (const ip of IPS) {
+      const expected = answer(index, ip, view);
+      const kind = expected.kind === 'none' ? expected.reason : expected.kind;
+      seen.set(kind, (seen.get(kind) ?? 0) + 1);
+      const references = (all: readonly Pod[]): string[] => all.map(({ namespace, name }) => `${namespace}/${name}`);
+      assert.deepEqual(
+        told.get(ip) ?? 'no-pod',
+        expected.kind === 'one'
+          ? { reason: null, candidates: null, uid: expected.pod.uid }
+          : expected.kind === 'ambiguous'
+            ? { reason: 'ambiguous', candidates: references(expected.candidates), uid: null }
+            : kind === 'no-pod'
+              ? 'no-pod'
+              : { reason: kind, candidates: null, uid: null },
+        `round ${round}, ${ip}`,
+      );
+    }
+  }
+  for (const kind of ['one', 'ambiguous', 'no-pod', 'host-network', 'node', 'terminal']) {
+    assert.ok((seen.get(kind) ?? 0) > 10, `${kind}: ${seen.get(kind)}`);
+  }
+});
+
+test('hostile labels and annotations are stored as they are, but for what jsonb has no place for', async () => {
+  const schema = postgres.schema();
+  await migrate(database, schema);
+  const hostile = {
+    quotes: `'"; DROP TABLE pods; -- \\ {} , NULL \\N`,
+    lines: 'a\tb\nc\r\\.\n\u2028',
+    nul: 'a\u0000b',
+    half: 'a\ud800b',
+    whole: '\u{1f600} \\u0000',
+    long: 'x'.repeat(65_536),
+  };
+  const pod = makePod({ annotations: hostile, labels: { constructor: 'x', __proto_: 'y' }, nodeName: '', podIps: [] });
+  await store(schema, 'c', [pod]);
+  const [row] = await postgres.query<{ annotations: unknown; labels: unknown; node_name: unknown }>(
+    `SELECT annotations, labels, node_name FROM ${schema}.pods`,
+  );
+  assert.deepEqual(row, {
+    annotations: { ...hostile, nul: 'a\ufffdb', half: 'a\ufffdb' },
+    labels: { constructor: 'x', __proto_: 'y' },
+    node_name: null,
+  });
+});

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
+import { migrate } from '../../../src/commands/migrate.ts';
+import type { Pod } from '../../../src/pod.ts';
+import { createLog } from '../../../src/log.ts';
+import { readServeSettings } from '../../../src/serve-settings.ts';
+import { startService } from '../../../src/service.ts';
+import type { Service } from '../../../src/service.ts';
+import { startSimulator } from '../../../src/simulator/simulator.ts';
+import type { Simulator } from '../../../src/simulator/simulator.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+import { until } from '../../support/until.ts';
+
+let postgres: RealPostgres;
+let simulator: Simulator;
+before(async () => {
+  postgres = await startPostgres();
+  simulator = await startSimulator({ pods: 300 });
+});
+after(async () => {
+  await simulator.close();
+  await postgres.down();
+});
+
+async function serve(t: TestContext, schema: string, more: Readonly<Record<string, string>> = {}): Promise<Service> {
+  const environment = {
+    ...postgres.environment(),
+    K8S_API_SERVER: simulator.url,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    SNAPSHOT: 'true',
+    SNAPSHOT_FLUSH_INTERVAL: '100ms',
+    PODWHOIS_SCHEMA: schema,
+    CLUSTER_NAME: 'here',
+    ...more,
+  };
+  const settings = readServeSettings({ flags: {}, environment });
+  const log = createLog({ level: 'fatal', format: 'json' });
+  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
+  t.after(async () => await service.close());
+  return service;
+}
+
+const ofIndex = (pods: Iterable<Pod>): string =>
+  JSON.stringify([...pods].map((pod) => `${pod.uid} ${pod.resourceVersion} ${pod.podIps.join()}`).sort());
+
+async function ofTable(schema: string): Promise<string> {
+  const rows = await postgres.query<{ row: string }>(
+    `SELECT uid || ' ' || resource_version || ' ' || array_to_string(pod_ips, ',') AS row FROM ${schema}.pods WHERE cluster = 'here'`,
+  );
+  return JSON.stringify(rows.map(({ row }) => row).sort());
+}
+
+const equal = async (service: Service, schema: string): Promise<unknown> =>
+  await until('the table equals the index', async () => {
+    const table = await ofTable(schema);
+    return service.source.synced && table === ofIndex(service.index.walk());
+  });
+
+test('with --snapshot the table has all pods, and follows them as they come, change and go', async (t) => {
+  const schema = postgres.schema();
+  const service = await serve(t, schema);
+  await equal(service, schema);
+  assert.equal(service.index.size, 300);
+  simulator.setChurn(200);
+  t.after(() => simulator.setChurn(0));
+  await until('there was churn', () => service.index.changes.sequence > 400);
+  simulator.setChurn(0);
+  await equal(service, schema);
+});
+
+test('a row has all fields of an answer, with the same values', async (t) => {
+  const schema = postgres.schema();
+  const service = await serve(t, schema);
+  await equal(service, schema);
+  const columns = [
+    'name, namespace, uid, labels, annotations, host(pod_ip) AS pod_ip, host(host_ip) AS host_ip, node_name, phase, ready, terminating',
+    'host_network, service_account, containers, qos_class, resource_version, created_at, started_at, owner_kind, owner_name, owner_uid',
+    'workload_kind, workload_name, workload_source',
+    'ARRAY(SELECT host(ip) FROM unnest(pod_ips) AS ip) AS pod_ips, ARRAY(SELECT host(ip) FROM unnest(host_ips) AS ip) AS host_ips',
+  ].join(', ');
+  const rows = await postgres.query(`SELECT ${columns} FROM ${schema}.pods ORDER BY namespace, name`);
+  assert.equal(rows.length, service.index.size);
+  for (const row of rows.filter((_, i) => i % 20 === 0)) {
+    const answered = await fetch(`${service.url}/pod?uid=${String(row['uid'])}`);
+    const answer = (await answered.json()) as Record<string, unknown>;
+    const {
+      owner_kind,
+      owner_name,
+      owner_uid,
+      workload_kind,
+      workload_name,
+      workload_source,
+      created_at,
+      started_at,
+      ...same
+    } = row;
+    const time = (at: unknown): unknown => (at === null ? null : new Date(at as string).getTime());
+    assert.deepEqual(
+      {
+        ...same,
+        created_at: time(created_at),
+        started_at: time(started_at),
+        owner: owner_kind === null ? null : { kind: owner_kind, name: owner_name, uid: owner_uid },
+        workload: workload_kind === null ? null : { kind: workload_kind, name: workload_name, source: workload_source },
+      },
+      { ...answer, created_at: time(answer['created_at']), started_at: time(answer['started_at']) },
+    );
+  }
+});
+
+test('a role with no more than the documented grants keeps the snapshot, without temporary tables too', async (t) => {
+  const schema = postgres.schema();
+  let said = '';
+  await migrate(postgres.settings({ PODWHOIS_SCHEMA: schema }), (text) => (said += text));
+  assert.match(said, /^made leases, pods/);
+  const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
+  const grants = [...page.matchAll(/^GRANT (?!CONNECT).*;$/gm)].map(([line]) => line);
+  assert.ok(grants.length >= 4);
+  await postgres.query(`CREATE ROLE narrow LOGIN PASSWORD 'narrow'; REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC`);
+  t.after(async () => void (await postgres.query('GRANT TEMPORARY ON DATABASE postgres TO PUBLIC')));
+  for (const grant of grants) {
+    await postgres.query(
+      grant
+        .replaceAll('podwhois.', `${schema}.`)
+        .replace('SCHEMA podwhois', `SCHEMA ${schema}`)
+        .replace('TO podwhois', 'TO narrow'),
+    );
+  }
+  const big = await startSimulator({ pods: 1_500 });
+  t.after(async () => await big.close());
+  const service = await serve(t, schema, { PGUSER: 'narrow', PGPASSWORD: 'narrow', K8S_API_SERVER: big.url });
+  await equal(service, schema);
+  assert.equal(service.index.size, 1_500);
+});
+
+test('the questions of the documentation are answered', async (t) => {
+  const schema = postgres.schema();
+  const service = await serve(t, schema, { CLUSTER_NAME: 'default' });
+  const rows = async (): Promise<string> =>
+    (await postgres.query<{ count: string }>(`SELECT count(*) FROM ${schema}.pods`))[0]?.count ?? '';
+  await until('all are there', async () => service.source.synced && (await rows()) === String(service.index.size));
+  const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
+  const questions = page.slice(page.indexOf('## Five questions')).match(/^SELECT[^;]*;/gm) ?? [];
+  assert.equal(questions.length, 5);
+  const pod = [...service.index.walk()].find(
+    (one) => !one.hostNetwork && one.phase === 'Running' && one.podIps.length > 0,
+  );
+  const [who, age, images, node] = await Promise.all(
+    questions.map(
+      async (question) =>
+        await postgres.query(
+          question
+            .replaceAll('podwhois.', `${schema}.`)
+            .replace('10.42.0.5', pod?.podIps[0] ?? '')
+            .replace('worker-1', pod?.nodeName ?? ''),
+        ),
+    ),
+  );
+  assert.deepEqual([who?.[0]?.['namespace'], who?.[0]?.['name']], [pod?.namespace, pod?.name]);
+  assert.equal(age?.length, 1);
+  assert.ok((images?.length ?? 0) > 0 && (node?.length ?? 0) > 0);
+});
+
+test('the first sync appears at once: no reader sees a part of it', async (t) => {
+  const schema = postgres.schema();
+  const big = await startSimulator({ pods: 4_000 });
+  t.after(async () => await big.close());
+  await serve(t, schema, { K8S_API_SERVER: big.url });
+  const counts = new Set<string>();
+  await until(
+    'all are there',
+    async () => {
+      const [row] = await postgres.query<{ count: string }>(`SELECT count(*) FROM ${schema}.pods`);
+      counts.add(row?.count ?? '');
+      return row?.count === '4000';
+    },
+    { everyMs: 1 },
+  );
+  assert.deepEqual(
+    [...counts].filter((count) => count !== '0'),
+    ['4000'],
+  );
+});
+
+test('while Postgres is away lookups are answered and the service is ready', async (t) => {
+  const service = await serve(t, postgres.schema(), { PGPORT: '1' });
+  await until('it is synced', () => service.source.synced);
+  const pod = [...service.index.walk()].find(
+    ({ hostNetwork, podIps, phase }) => !hostNetwork && podIps.length > 0 && phase === 'Running',
+  );
+  assert.equal((await fetch(`${service.url}/pod?ip=${pod?.podIps[0]}`)).status, 200);
+  assert.equal((await fetch(`${service.url}/ready`)).status, 200);
+  await until('the metrics tell of it', async () =>
+    /snapshot_failures_total\{class="connection"\} [1-9]/.test(await (await fetch(`${service.url}/metrics`)).text()),
+  );
+});
+
+test('other variables of Postgres in the environment are nobody’s business while the snapshot is off', () => {
+  const environment = { PGSSLMODE: 'prefer', DATABASE_URL: 'mysql://u:p@h/d', PGHOST: 'x' };
+  assert.equal(readServeSettings({ flags: {}, environment }).port, 8080);
+  assert.throws(
+    () => readServeSettings({ flags: {}, environment: { ...environment, SNAPSHOT: 'true' } }),
+    /DATABASE_URL/,
+  );
+});

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import type { Log } from './log.ts';
 
@@ -110,7 +111,13 @@ async function readText(path: string): Promise<string> {
   // Of a pipe the end might never come.
   if (!found.isFile()) throw new Error(`${path} is not a file`);
   if (found.size > MAX_BYTES) throw new Error(`${path} is longer than 1 MiB`);
-  return await readFile(path, 'utf8');
+  const bytes = await readFile(path);
+  // Node would put U+FFFD in place of what is none.
+  if (!isUtf8(bytes)) throw new Error(`${path} is not UTF-8`);
+  return UTF8.decode(bytes);
 }
+
+/** Without the mark that some editors put in front. */
+const UTF8 = new TextDecoder();
 
 const alike = (a: readonly string[], b: readonly string[]): boolean => a.every((text, i) => text === b[i]);

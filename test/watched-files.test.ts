@@ -109,7 +109,7 @@ test('going back to what is in use ends the complaint, and the same fault later 
 
 test('at the start it must be right: what is wrong is told', async (t) => {
   const dir = temporaryDirectory(t);
-  const file = (name: string, text: string): string => {
+  const file = (name: string, text: string | Uint8Array): string => {
     writeFileSync(join(dir, name), text);
     return join(dir, name);
   };
@@ -121,10 +121,17 @@ test('at the start it must be right: what is wrong is told', async (t) => {
     [join(dir, 'folder'), /folder is not a file/],
     [join(dir, 'pipe'), /pipe is not a file/],
     [file('long', 'x'.repeat(1024 * 1024 + 1)), /long is longer than 1 MiB/],
+    [file('latin1', Uint8Array.of(0x78, 0xe9)), /latin1 is not UTF-8/],
     [file('other', 'y'), /^Error: not a pair/],
   ] as const) {
     await assert.rejects(start(t, [right, path]), pattern);
   }
+});
+
+test('the mark that an editor puts in front of a file is no part of it', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: '\uFEFFx1', b: 'x2' });
+  const { watched } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  assert.equal(watched.value, 'x1x2');
 });
 
 test('it ends with its signal', async (t) => {

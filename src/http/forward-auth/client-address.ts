@@ -12,7 +12,7 @@ import type { Known, TrustedProxy } from './trusted-proxies.ts';
 import type { Denied, RequestFacts } from './verdict.ts';
 
 /** What is looked at of a request: Node's IncomingMessage is one. */
-export interface Preflight {
+export interface PreflightRequest {
   readonly rawHeaders: readonly string[];
   readonly method?: string | undefined;
   readonly url?: string | undefined;
@@ -58,7 +58,7 @@ export class ClientAddresses {
     this.#read = headerReader(this.#preset, this.#header, identityHeaders);
   }
 
-  of(request: Preflight, wallClockMs: number): Client | Denied {
+  of(request: PreflightRequest, wallClockMs: number): Client | Denied {
     const peer = peerOf(request.socket.remoteAddress);
     if (peer === undefined) return deny('invalid-address', 'the connection has no peer any more');
     const heard = this.#read(request.rawHeaders);
@@ -76,7 +76,7 @@ export class ClientAddresses {
     return { ip: peer, facts: UNKNOWN_REQUEST };
   }
 
-  #behindProxy(peer: string, heard: Heard, request: Preflight, wallClockMs: number): Client | Denied {
+  #behindProxy(peer: string, heard: Heard, request: PreflightRequest, wallClockMs: number): Client | Denied {
     if (heard.fault !== undefined) return deny('invalid-header', heard.fault);
     if (heard.client === undefined) return deny('missing-header', `${this.#header} from ${peer}`);
     const facts = factsOf(this.#preset, heard, request);

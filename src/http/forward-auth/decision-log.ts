@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { oneLine } from '../../terminal.ts';
 import type { Verdict } from './verdict.ts';
 
-export interface Denied {
+export interface DeniedPreflight {
   readonly verdict: Verdict & { readonly allow: false };
   /** The address of the connection. */
   readonly peer: string;
@@ -33,7 +33,7 @@ export class DecisionLog {
     this.#now = now;
   }
 
-  denied(what: Denied): void {
+  denied(what: DeniedPreflight): void {
     const { reason, rule = '' } = what.verdict;
     const key = `${reason} ${rule}`;
     const now = this.#now();
@@ -50,7 +50,7 @@ export class DecisionLog {
   }
 }
 
-function fields({ verdict, peer, client, method, host, uri }: Denied): Record<string, string> {
+function fields({ verdict, peer, client, method, host, uri }: DeniedPreflight): Record<string, string> {
   const { reason, rule, detail } = verdict;
   const all = {
     reason,

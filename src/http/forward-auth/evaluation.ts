@@ -1,6 +1,6 @@
 import type { Freshness } from '../freshness.ts';
 import { callerOf } from './caller.ts';
-import type { ClientAddresses, Preflight } from './client-address.ts';
+import type { ClientAddresses, PreflightRequest } from './client-address.ts';
 import type { Identities, Identity } from './identity-headers.ts';
 import { decide } from './policy.ts';
 import type { Policy, Trace } from './policy.ts';
@@ -43,7 +43,7 @@ export class Evaluator {
     this.#options = options;
   }
 
-  of(request: Preflight, query: string): Evaluation {
+  of(request: PreflightRequest, query: string): Evaluation {
     const { freshness, clients, known, constraints, policy, namespaces, wall } = this.#options;
     const refusal = freshness.refusal();
     if (refusal !== undefined) return { ...UNKNOWN, verdict: { allow: false, reason: refusal } };

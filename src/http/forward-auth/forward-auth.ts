@@ -12,7 +12,7 @@ import { denialAnswers } from './denial-answers.ts';
 import { Evaluator } from './evaluation.ts';
 import { Identities } from './identity-headers.ts';
 import { explainRoute } from './explain.ts';
-import { createPolicy } from './policy.ts';
+import { withoutRules } from './policy.ts';
 import type { Policy } from './policy.ts';
 import type { Watched } from '../../watched-files.ts';
 import { FAMILIES, PreflightCounts } from './preflight-counts.ts';
@@ -66,7 +66,7 @@ export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug
     counts.keep(rules.map(({ name }) => name));
     labels.countForReady(needsNamespaces);
   }
-  const fixed = createPolicy(undefined, settings.forwardAuthDefault ?? 'deny');
+  const fixed = withoutRules(settings.forwardAuthDefault ?? 'deny');
   const policy = rules ? () => rules.value : () => fixed;
   inForce(policy());
   rules?.onChange(inForce);

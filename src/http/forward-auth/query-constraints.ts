@@ -25,7 +25,6 @@ export interface ConstraintSet {
   readonly query: string;
   /** What is wrong with it. Such a set denies everybody. */
   readonly error: string | undefined;
-  readonly needsNamespaces: boolean;
   readonly kinds: readonly Constraint[];
 }
 
@@ -101,8 +100,8 @@ function anyOf(tests: readonly Test[], pod: Pod, namespaces: NamespaceLabels | u
 /** Strict: what a proxy's administrator has mistyped must not make a constraint less. */
 export function parseConstraints(query: string): ConstraintSet {
   const found = new Map<ConstraintKind, Test[]>();
-  const wrong = (error: string): ConstraintSet => ({ query, error: oneLine(error), needsNamespaces: false, kinds: [] });
-  if (query === '') return { query, error: undefined, needsNamespaces: false, kinds: [] };
+  const wrong = (error: string): ConstraintSet => ({ query, error: oneLine(error), kinds: [] });
+  if (query === '') return { query, error: undefined, kinds: [] };
   for (const part of query.split('&')) {
     const equals = part.indexOf('=');
     const kind = part.slice(0, Math.max(equals, 0));
@@ -118,7 +117,7 @@ export function parseConstraints(query: string): ConstraintSet {
     else found.set(kind, [test]);
   }
   const kinds = [...found].map(([kind, tests]) => ({ kind, tests }));
-  return { query, error: undefined, needsNamespaces: found.has('namespace_selector'), kinds };
+  return { query, error: undefined, kinds };
 }
 
 const KIND_NAMES = Object.keys(KINDS) as readonly ConstraintKind[];

@@ -17,7 +17,7 @@ export interface Heard {
 
 type Part = 'client' | 'host' | 'method' | 'uri';
 
-interface Watched {
+interface WatchedHeader {
   readonly name: string;
   readonly bare: string;
   /** What it is believed to say; undefined: nothing. */
@@ -61,7 +61,12 @@ export function headerReader(
   };
 }
 
-function hear(heard: Heard, { name: expected, part, forwarding, guarded }: Watched, name: string, value: string): void {
+function hear(
+  heard: Heard,
+  { name: expected, part, forwarding, guarded }: WatchedHeader,
+  name: string,
+  value: string,
+): void {
   if (name.length !== expected.length || name.toLowerCase() !== expected) {
     if (guarded) heard.fault ??= `${name} looks like ${expected}`;
     return;
@@ -73,7 +78,7 @@ function hear(heard: Heard, { name: expected, part, forwarding, guarded }: Watch
   else heard.fault ??= `${name} stands twice`;
 }
 
-function watchedFor(preset: Preset, client: string, identity: readonly string[]): readonly Watched[] {
+function watchedFor(preset: Preset, client: string, identity: readonly string[]): readonly WatchedHeader[] {
   const parts = new Map<string, Part>([[client.toLowerCase(), 'client']]);
   for (const part of ['host', 'method', 'uri'] as const) {
     const name = preset[part];
@@ -91,8 +96,8 @@ function watchedFor(preset: Preset, client: string, identity: readonly string[])
 }
 
 /** By the length of their bare names: few headers have the length of one of these. */
-function byLength(all: readonly Watched[]): readonly (readonly Watched[] | undefined)[] {
-  const table: Watched[][] = [];
+function byLength(all: readonly WatchedHeader[]): readonly (readonly WatchedHeader[] | undefined)[] {
+  const table: WatchedHeader[][] = [];
   for (const one of all) (table[one.bare.length] ??= []).push(one);
   return Array.from(table);
 }

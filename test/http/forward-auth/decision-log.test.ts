@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { DecisionLog } from '../../../src/http/forward-auth/decision-log.ts';
-import type { Denied } from '../../../src/http/forward-auth/decision-log.ts';
+import type { DeniedPreflight } from '../../../src/http/forward-auth/decision-log.ts';
 import type { DenyReason } from '../../../src/http/forward-auth/verdict.ts';
 
 function makeLog(level: string, audit = false): { decisions: DecisionLog; lines: string[]; clock: { now: number } } {
@@ -12,7 +12,7 @@ function makeLog(level: string, audit = false): { decisions: DecisionLog; lines:
   return { decisions: new DecisionLog({ log, audit, now: () => clock.now }), lines, clock };
 }
 
-const denied = (reason: DenyReason, given: Partial<Denied> = {}, rule?: string): Denied => ({
+const denied = (reason: DenyReason, given: Partial<DeniedPreflight> = {}, rule?: string): DeniedPreflight => ({
   verdict: { allow: false, reason, rule },
   peer: '10.0.0.9',
   client: '10.0.0.1',

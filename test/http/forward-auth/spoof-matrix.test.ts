@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { array, assert as check, constantFrom, oneof, property, record, stringMatching, tuple } from 'fast-check';
 import { callerOf } from '../../../src/http/forward-auth/caller.ts';
-import type { ClientAddresses, Preflight } from '../../../src/http/forward-auth/client-address.ts';
+import type { ClientAddresses, PreflightRequest } from '../../../src/http/forward-auth/client-address.ts';
 import { PRESET_NAMES, presetOf } from '../../../src/http/forward-auth/presets.ts';
 import { addressesFor, preflightOf } from './support/asking.ts';
 import type { Sent, Settings } from './support/asking.ts';
@@ -20,7 +20,7 @@ const made = new Map<string, ClientAddresses>();
 const told = (settings: Settings, sent: Sent): string => decided(settings, preflightOf(sent));
 
 /** As the oracle says it. */
-function decided(settings: Settings, preflight: Preflight): string {
+function decided(settings: Settings, preflight: PreflightRequest): string {
   const key = JSON.stringify([
     settings.trusted,
     settings.preset,

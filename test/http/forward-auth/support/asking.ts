@@ -1,5 +1,5 @@
 import { ClientAddresses } from '../../../../src/http/forward-auth/client-address.ts';
-import type { Client, Preflight } from '../../../../src/http/forward-auth/client-address.ts';
+import type { Client, PreflightRequest } from '../../../../src/http/forward-auth/client-address.ts';
 import type { PresetName } from '../../../../src/http/forward-auth/presets.ts';
 import { DEFAULT_IDENTITY_HEADERS, trustedProxies } from '../../../../src/http/forward-auth/setting-parsers.ts';
 import type { TrustedProxy } from '../../../../src/http/forward-auth/trusted-proxies.ts';
@@ -38,7 +38,7 @@ export function addressesFor(settings: Settings, index: PodIndex = cluster): Cli
   });
 }
 
-export const preflightOf = ({ from, headers = [], method = 'GET', url = '/authorize' }: Sent): Preflight => ({
+export const preflightOf = ({ from, headers = [], method = 'GET', url = '/authorize' }: Sent): PreflightRequest => ({
   rawHeaders: headers.flat(),
   method,
   url,

@@ -37,7 +37,7 @@ for (const rule of RULES) {
   });
 }
 
-// The rows of faults.md, "Watcher" and "HTTP", by the words their tests carry.
+// The rows of faults.md, "Watcher", "HTTP" and "Postgres writers", by the words their tests carry.
 const FAULTS = [
   'never synced',
   'API server restarts',
@@ -69,6 +69,22 @@ const FAULTS = [
   'overload',
   'graceful shutdown',
   'rolling restart',
+  'down at start, long outage',
+  'dies in a transaction',
+  'half-open connection: a silent server',
+  'read-only standby (25006)',
+  'disk full 53100',
+  'too many connections 53300',
+  'deadlock 40P01',
+  'serialization 40001',
+  'statement timeout 57014',
+  'table missing 42P01',
+  'password 28P01',
+  'one poisonous value',
+  'two replicas write',
+  'PgBouncer in transaction mode',
+  'a mass delete by mistake',
+  'SIGTERM: what is dirty',
 ];
 
 for (const fault of FAULTS) {

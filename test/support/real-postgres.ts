@@ -15,10 +15,10 @@ import { until } from './until.ts';
 import type { Child } from './child-process.ts';
 
 /** Postgres refuses to run as root: then it runs as nobody. */
-const NOBODY = 65_534;
+export const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
-const asNobody = (file: string, args: readonly string[]): readonly [string, readonly string[]] =>
+export const asNobody = (file: string, args: readonly string[]): readonly [string, readonly string[]] =>
   isRoot
     ? ['setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--pdeathsig=KILL', file, ...args]]
     : [file, args];

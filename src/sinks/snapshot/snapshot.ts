@@ -5,7 +5,7 @@ import type { Metrics } from '../../metrics.ts';
 import { accessOf } from '../postgres/access.ts';
 import { Database } from '../postgres/database.ts';
 import type { Log } from '../postgres/database.ts';
-import { Lease } from '../postgres/lease.ts';
+import { Lease, LEASE_TTL_MS } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
@@ -22,15 +22,18 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** For tests, which kill many writers. */
+  readonly leaseTtlMs?: number;
 }
 
 /** Plugs the snapshot into the service. Waits for no database: whatever is wrong with it is tried again, and logged. */
-export function plug({ settings, index, source, clock, log, metrics }: Surroundings): { close(): Promise<void> } {
+export function plug(surroundings: Surroundings): { close(): Promise<void> } {
+  const { settings, index, source, clock, log, metrics, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
   const writer = new Writer({
     database,
-    lease: new Lease({ schema, cluster, sink: 'snapshot', holder: `${hostname()}/${randomUUID()}` }),
+    lease: new Lease({ schema, cluster, sink: 'snapshot', holder: `${hostname()}/${randomUUID()}`, ttlMs }),
     prepare: async () => {
       const { applied } = await migrate(database, schema);
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');

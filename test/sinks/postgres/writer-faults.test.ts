@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { ErrorClass } from '../../../src/sinks/postgres/error-class.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
@@ -121,34 +123,42 @@ test('failover, read-only standby (25006): the connection is dropped, and writin
   await stage.settled();
 });
 
-for (const [code, failure] of [
-  ['53100', 'full'],
-  ['53300', 'full'],
-  ['40P01', 'conflict'],
-  ['40001', 'conflict'],
-] as const) {
-  test(`${code}: it stops, tries again without haste, and nothing is lost`, async (t) => {
-    const stage = await startStage(t, postgres);
-    stage.truth.set('a', '1');
-    await stage.settled();
-    const flushes = await plant(stage.schema, code);
-    stage.truth.set('a', '2');
-    stage.truth.set('b', '1');
-    await until('it has failed', () => stage.writer.counts.failures[failure] > 0);
-    await sleep(300);
-    const { failures } = stage.writer.counts;
-    // With a pause of 50 ms at first, or 2 s, that doubles: no tight loop.
-    assert.ok(failures[failure] <= (failure === 'full' ? 1 : 8), `${failures[failure]} tries`);
-    await flushes.remove();
-    await stage.settled();
-  });
+/** Every flush fails with the code, as the server would fail it, until that is taken away. */
+async function failing(t: TestContext, code: string, failure: ErrorClass, mostTries: number): Promise<void> {
+  const stage = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const planted = await plant(stage.schema, code);
+  stage.truth.set('a', '2');
+  stage.truth.set('b', '1');
+  await until('it has failed', () => stage.writer.counts.failures[failure] > 0);
+  await sleep(300);
+  assert.ok(stage.writer.counts.failures[failure] <= mostTries, 'no tight loop');
+  await planted.remove();
+  await stage.settled();
 }
 
+test('disk full 53100: it stops, tries again after seconds, and nothing is lost', async (t) => {
+  await failing(t, '53100', 'full', 1);
+});
+
+test('too many connections 53300: it stops, tries again after seconds, and nothing is lost', async (t) => {
+  await failing(t, '53300', 'full', 1);
+});
+
+test('serialization 40001: the whole transaction is made again, without haste', async (t) => {
+  await failing(t, '40001', 'conflict', 8);
+});
+
+test('deadlock 40P01 again and again: the whole transaction is made again, without haste', async (t) => {
+  await failing(t, '40P01', 'conflict', 8);
+});
+
 /** A trigger that fails every statement with a code, as the server would. */
-async function plant(schema: string, code: string, when = 'true'): Promise<{ remove(): Promise<void> }> {
+async function plant(schema: string, code: string): Promise<{ remove(): Promise<void> }> {
   await postgres.query(
     `CREATE OR REPLACE FUNCTION ${schema}.fail() RETURNS trigger LANGUAGE plpgsql AS $$
-     BEGIN IF ${when} THEN RAISE EXCEPTION 'planted' USING ERRCODE = '${code}'; END IF; RETURN NEW; END $$;
+     BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '${code}'; END $$;
      CREATE TRIGGER planted BEFORE INSERT OR UPDATE ON ${schema}.mirrored FOR EACH ROW EXECUTE FUNCTION ${schema}.fail()`,
   );
   return { remove: async () => void (await postgres.query(`DROP TRIGGER planted ON ${schema}.mirrored`)) };

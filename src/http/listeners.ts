@@ -34,6 +34,8 @@ export function createListener({ limits, tls, answer, refuseTunnel }: ListenerOp
   };
   const server = tls ? secured(options, tls, requestTimeout, answer) : createPlainServer(options, answer);
   server.timeout = limits.socketTimeout;
+  // Bounded by their bytes. By their number Node (not every 24 answers 431) drops the last, which may be what a preflight denies for.
+  server.maxHeadersCount = 0;
   server.maxConnections = limits.maxConnections;
   // Full of connections that nobody uses: they make room for those who come. At most once a second, for it looks at all of them.
   let swept = -Infinity;

@@ -78,11 +78,14 @@ const inBlock = ({ cidr, except }: IpBlock, ip: string): boolean =>
 export const runsAs = (pod: Pod, account: { readonly namespace: string; readonly name: string }): boolean =>
   pod.serviceAccount === account.name && pod.namespace === account.namespace;
 
-/** A bare pod is its own workload, as `Pod/name`; an owner that only claims to be a Pod is none. */
+/** A bare pod is its own workload. So is one whose owner claims to be a Pod: no pod owns pods, and it would name another. */
+export function workloadOf({ name, workload }: Pod): Pick<WorkloadName, 'kind' | 'name'> {
+  return workload === undefined || workload.kind === 'Pod' ? { kind: 'Pod', name } : workload;
+}
+
 export function belongsTo(pod: Pod, { namespace, kind, name }: WorkloadName): boolean {
-  if (pod.namespace !== namespace) return false;
-  if (kind === 'Pod') return pod.workload === undefined && pod.name === name;
-  return pod.workload?.name === name && pod.workload.kind === kind;
+  const own = workloadOf(pod);
+  return pod.namespace === namespace && own.kind === kind && own.name === name;
 }
 
 /** Asked last: only then does it matter that the labels are not known. */

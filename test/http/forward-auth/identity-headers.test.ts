@@ -42,6 +42,10 @@ test('E4: what does not exist is "-", and a bare pod is its own workload', () =>
   assert.equal(valueOf({ workload: undefined, owner: undefined }, 'workload'), 'default/Pod/web-1');
 });
 
+test('E4: an owner that claims to be a pod lends nobody the name of another', () => {
+  assert.equal(valueOf({ workload: { kind: 'Pod', name: 'web-2', source: 'owner' } }, 'workload'), 'default/Pod/web-1');
+});
+
 test('E4: a hostile value is encoded, so that it is read back as it was and as nothing else', () => {
   const workload = (kind: string, name: string): string | undefined =>
     valueOf({ workload: { kind, name, source: 'owner' } }, 'workload');
@@ -61,6 +65,14 @@ test('E4: what cannot be sent is nobody, instead of half a caller', () => {
   assert.ok(identify({ nodeName: 'x'.repeat(1024) }));
 });
 
+test('E4: an owner with a name of a megabyte takes no time, however often its pod calls', () => {
+  const workload = { kind: 'Deployment', name: 'é'.repeat(500_000), source: 'owner' } as const;
+  const began = performance.now();
+  for (let i = 0; i < 100; i++) assert.equal(identify({ workload }), undefined);
+  // Encoded, one of them takes half a second.
+  assert.ok(performance.now() - began < 5_000);
+});
+
 test('E4: whatever a pod holds, all headers are visible ASCII, never empty, and decode to what was there', () => {
   const text = fc.string({ unit: 'binary', maxLength: 40 });
   fc.assert(
@@ -71,7 +83,7 @@ test('E4: whatever a pod holds, all headers are visible ASCII, never empty, and 
       for (const value of identity.values) assert.match(value, /^[!-~]{1,1024}$/);
       const decoded = (key: (typeof IDENTITY)[number]): string[] =>
         (identity.values[IDENTITY.indexOf(key)] ?? '').split('/').map(decodeURIComponent);
-      assert.deepEqual(decoded('workload'), ['default', kind, name]);
+      assert.deepEqual(decoded('workload'), ['default', kind, kind === 'Pod' ? 'web-1' : name]);
       assert.deepEqual(decoded('node'), [nodeName || '-']);
       assert.deepEqual(decoded('service-account'), serviceAccount ? ['default', serviceAccount] : ['-']);
     }),

@@ -208,7 +208,9 @@ test('E6 a workload is namespace, kind and name; a bare pod is its own, and nobo
   const bare = [{ workload: 'shop/Pod/x' }];
   assert.equal(can(bare, podCaller({ namespace: 'shop', name: 'x' })), 'allow');
   assert.equal(can(bare, podCaller({ namespace: 'shop', name: 'y' })), 'not-allowed');
-  assert.equal(can(bare, of('shop', 'Pod', 'x')), 'not-allowed', 'an owner that says it is a Pod');
+  const claims = podCaller({ namespace: 'shop', name: 'y', workload: { kind: 'Pod', name: 'x', source: 'owner' } });
+  assert.equal(can(bare, claims), 'not-allowed', 'an owner that says it is a Pod');
+  assert.equal(can([{ workload: 'shop/Pod/y' }], claims), 'allow', 'and the pod is still itself');
 });
 
 test('E6 sameNamespaceAs compares the segment that the path captured', () => {

@@ -356,3 +356,15 @@ test('E3: a connection that is cut in the middle of a preflight does no harm', a
   }
   assert.equal((await ask(port, '/authorize?namespace=shop', from('10.0.0.1'))).status, 200);
 });
+
+test('E5: no number of headers hides the last', async (t) => {
+  const { port } = await startForwardAuth(t, { pods: [web] });
+  const many = Array.from({ length: 2000 }, (_, i) => `a${i.toString(36)}:`);
+  assert.equal((await ask(port, '/authorize?namespace=shop', from('10.0.0.1', ...many))).status, 200);
+  const { status, json } = await ask(
+    port,
+    '/authorize?namespace=shop',
+    from('10.0.0.1', ...many, 'X_Pod_Namespace: x'),
+  );
+  assert.deepEqual([status, json['reason']], [400, 'invalid-header']);
+});

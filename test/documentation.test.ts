@@ -7,7 +7,7 @@ import { DENIALS } from '../src/http/forward-auth/verdict.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
-const pages = ['README.md', ...globSync('{docs,src,charts}/**/*.md', { cwd: root })];
+const pages = ['README.md', ...globSync(['{docs,src,charts}/**/*.md', '.github/*.md'], { cwd: root })];
 
 /** The names of all tests: the first string given to test(), it() or describe(). */
 const testNames = globSync('test/**/*.test.ts', { cwd: root }).flatMap((file) =>

@@ -118,6 +118,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .rules .existingConfigMap -}}
 {{- fail "forwardAuth.rules and forwardAuth.existingConfigMap: one of both" -}}
 {{- end -}}
+{{- if and (contains "\"namespaceSelector\"" (toJson .rules)) (not .namespaceLabels) -}}
+{{- fail "forwardAuth.rules has a namespaceSelector, so it needs forwardAuth.namespaceLabels=true: without the labels podwhois is never ready" -}}
+{{- end -}}
+{{- $variables := dict "FORWARD_AUTH" "enabled" "FORWARD_AUTH_PRESET" "preset" "TRUSTED_PROXIES" "trustedProxies" "FORWARD_AUTH_DIRECT" "direct" "FORWARD_AUTH_PARTIAL_VIEW" "partialView" "FORWARD_AUTH_RULES" "rules" -}}
+{{- range $variable, $value := $variables -}}
+{{- if hasKey $.Values.settings $variable -}}
+{{- fail (printf "settings.%s is the chart's own: set forwardAuth.%s" $variable $value) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
+import { canonicalIp } from '../../index/ip-address.ts';
 import { oneLine } from '../../terminal.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface DeniedPreflight {
   readonly verdict: Verdict & { readonly allow: false };
-  /** The address of the connection. */
+  /** The address of the connection, as the socket has it. */
   readonly peer: string;
   /** The caller's, when it is known. */
   readonly client: string | undefined;
@@ -55,7 +56,8 @@ function fields({ verdict, peer, client, method, host, uri }: DeniedPreflight): 
   const all = {
     reason,
     rule,
-    peer,
+    // Where both families share a socket IPv4 comes mapped: nobody looks for that.
+    peer: canonicalIp(peer) ?? peer,
     client,
     method: method && oneLine(method, 32),
     host: host && oneLine(host, 253),

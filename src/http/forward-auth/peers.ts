@@ -55,7 +55,7 @@ export function peerMismatch(
   peer: Peer,
   caller: Caller,
   path: RequestPath | undefined | null,
-  namespaces: NamespaceLabels | undefined,
+  namespaces: NamespaceLabels,
 ): PeerMismatch | undefined {
   if (peer.ipBlock) {
     // Never a pod, whatever its address: an ipBlock is about what is outside (rule E6).
@@ -92,9 +92,8 @@ export function belongsTo(pod: Pod, { namespace, kind, name }: WorkloadName): bo
 export function namespaceMismatch(
   selector: LabelSelector,
   namespace: string,
-  namespaces: NamespaceLabels | undefined,
+  namespaces: NamespaceLabels,
 ): 'namespaceSelector' | Undecided | undefined {
-  if (namespaces === undefined) return 'not_synced';
   if (namespaces.refusal !== undefined) return namespaces.refusal;
   const labels = namespaces.labelsOf(namespace);
   if (labels === undefined) return 'unknown-namespace';

@@ -63,8 +63,8 @@ export interface Question {
   /** Of the preflight's own query. */
   readonly constraints: ConstraintSet;
   readonly policy: Policy;
-  /** undefined where neither the policy nor the constraints need them. */
-  readonly namespaces: NamespaceLabels | undefined;
+  /** Asked for nothing unless a peer or a constraint selects by them. */
+  readonly namespaces: NamespaceLabels;
 }
 
 /** What was looked at on the way to the verdict, for `explain`. */

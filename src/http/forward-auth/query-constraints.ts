@@ -34,7 +34,7 @@ interface Constraint {
   readonly tests: readonly Test[];
 }
 
-type Test = (pod: Pod, namespaces: NamespaceLabels | undefined) => boolean | Undecided;
+type Test = (pod: Pod, namespaces: NamespaceLabels) => boolean | Undecided;
 
 /** The kind that does not hold, or why that cannot be said. */
 export type ConstraintMismatch = ConstraintKind | Undecided;
@@ -76,7 +76,7 @@ function selectorOf(text: string): LabelSelector | string {
 export function constraintMismatch(
   { kinds }: ConstraintSet,
   pod: Pod,
-  namespaces: NamespaceLabels | undefined,
+  namespaces: NamespaceLabels,
 ): ConstraintMismatch | undefined {
   let undecided: Undecided | undefined;
   for (const { kind, tests } of kinds) {
@@ -87,7 +87,7 @@ export function constraintMismatch(
   return undecided;
 }
 
-function anyOf(tests: readonly Test[], pod: Pod, namespaces: NamespaceLabels | undefined): boolean | Undecided {
+function anyOf(tests: readonly Test[], pod: Pod, namespaces: NamespaceLabels): boolean | Undecided {
   let undecided: Undecided | false = false;
   for (const test of tests) {
     const holds = test(pod, namespaces);

@@ -79,6 +79,15 @@ test('a line holds who, what and why; not the query, and of hostile text a bound
   assert.equal('client' in fieldsOf(lines[1]), false);
 });
 
+test('the peer is logged as TRUSTED_PROXIES has it', () => {
+  const { decisions, lines } = makeLog('debug');
+  for (const peer of ['::ffff:10.0.0.9', 'fe80::1%eth0', '']) decisions.denied(denied('untrusted-proxy', { peer }));
+  assert.deepEqual(
+    lines.map((line) => fieldsOf(line)['peer']),
+    ['10.0.0.9', 'fe80::1%eth0', ''],
+  );
+});
+
 test('an audit says that it let the request pass', () => {
   const { decisions, lines } = makeLog('info', true);
   decisions.denied(denied('no-pod'));

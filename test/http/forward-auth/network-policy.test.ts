@@ -173,7 +173,6 @@ test('E6 a namespace that is unknown satisfies nothing, not even NotIn, DoesNotE
     assert.equal(outcome({ policy, caller, namespaces }), 'unknown-namespace');
     assert.equal(outcome({ policy, caller, namespaces: namespacesOf({ gone: {} }, 'stale') }), 'stale');
     assert.equal(outcome({ policy, caller, namespaces: namespacesOf({ gone: {} }, 'not_synced') }), 'not_synced');
-    assert.equal(outcome({ policy, caller, namespaces: undefined }), 'not_synced');
     assert.equal(outcome({ policy, caller, namespaces: namespacesOf({ gone: {} }) }), 'allow');
   }
 });

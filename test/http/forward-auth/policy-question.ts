@@ -30,6 +30,9 @@ export function namespacesOf(
   return { refusal, labelsOf: (name) => (Object.hasOwn(labels, name) ? labels[name] : undefined) };
 }
 
+/** Whoever asks for labels where a test gives none is told that there are none yet. */
+const UNREAD = namespacesOf({}, 'not_synced');
+
 export interface Asked {
   readonly policy: Policy;
   readonly caller: Caller;
@@ -39,7 +42,7 @@ export interface Asked {
   readonly trace?: Trace;
 }
 
-export function ask({ policy, caller, facts = {}, query = '', namespaces, trace }: Asked): Verdict {
+export function ask({ policy, caller, facts = {}, query = '', namespaces = UNREAD, trace }: Asked): Verdict {
   const constraints = parseConstraints(query);
   const request = { host: undefined, method: undefined, uri: undefined, ...facts };
   return decide({ facts: request, caller, constraints, policy, namespaces }, trace);

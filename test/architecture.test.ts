@@ -26,7 +26,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'index',
     'settings', // of a capability: its own table
     'pod.ts',
+    'endpoint-slice.ts',
     'resource-version.ts',
+    'label-selector.ts',
     'errors.ts',
     'metrics.ts',
     'duration.ts',

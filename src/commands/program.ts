@@ -2,6 +2,7 @@ import { Argument, Command, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CAPABILITIES } from '../capabilities.ts';
 import type { Edge } from '../capabilities.ts';
+import { MIRROR, readMirrorSettings } from '../mirror-settings.ts';
 import { readServeSettings, serveSchema } from '../serve-settings.ts';
 import { CORE } from '../settings.ts';
 import { readSettings } from '../settings/schema.ts';
@@ -122,6 +123,17 @@ export function createProgram(
     await (await import('./migrate.ts')).migrate(settings, edge.write);
     exit(0);
   });
+
+  const mirror = program
+    .command('mirror-endpoints')
+    .description('mirror the ready pods behind each Service into a table of Postgres');
+  addSettings(mirror, MIRROR);
+  mirror
+    .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
+    .action(async (_options, command) => {
+      const settings = readMirrorSettings(givenFor(command, MIRROR, edge.environment));
+      await (await import('./mirror-endpoints.ts')).mirrorEndpoints(settings);
+    });
 
   program
     .command('openapi')

@@ -13,8 +13,6 @@ const REMEMBERED_DELETIONS = 20_000;
 export interface EndpointSliceIndexOptions {
   /** One slice of the index for each; default one for all namespaces. */
   readonly namespaces?: readonly string[];
-  /** Called after a change with the Service it is about, or with nothing: it may be about all. Must not throw. */
-  readonly onChange?: (service: NameKey | undefined) => void;
 }
 
 /**
@@ -26,9 +24,11 @@ export class EndpointSliceIndex {
   readonly #unreadable = new UnreadableObjects();
   readonly #slices = new Map<string | undefined, Slice<EndpointSlice>>();
 
-  constructor({ namespaces = [], onChange = () => {} }: EndpointSliceIndexOptions = {}) {
+  #listener: (service: NameKey | undefined) => void = () => {};
+
+  constructor({ namespaces = [] }: EndpointSliceIndexOptions = {}) {
     const tell = ({ namespace, service }: EndpointSlice): void => {
-      if (service !== '') onChange({ namespace, name: service });
+      if (service !== '') this.#listener({ namespace, name: service });
     };
     const shared: Shared<EndpointSlice> = {
       live: this.#live,
@@ -37,7 +37,7 @@ export class EndpointSliceIndex {
           tell(object);
           if (previous !== undefined && previous.service !== object.service) tell(previous);
         },
-        restart: () => onChange(undefined),
+        restart: () => this.#listener(undefined),
       },
       unreadable: this.#unreadable,
       isSame: sameEndpointSlice,
@@ -55,6 +55,14 @@ export class EndpointSliceIndex {
     const slice = this.#slices.get(namespace);
     if (slice === undefined) throw new Error(`the index has no slice of ${namespace ?? 'all namespaces'}`);
     return slice;
+  }
+
+  /**
+   * Calls back after every change with the Service it is about, or with nothing: it may be about all. There is one listener, which
+   * must not throw.
+   */
+  onChange(listener: (service: NameKey | undefined) => void): void {
+    this.#listener = listener;
   }
 
   /** How many EndpointSlices there are. */

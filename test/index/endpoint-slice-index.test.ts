@@ -25,9 +25,8 @@ const unreadable = (name: string | undefined, namespace: string | undefined) => 
 
 function synced(...slices: readonly EndpointSlice[]): { readonly index: EndpointSliceIndex; readonly told: string[] } {
   const told: string[] = [];
-  const index = new EndpointSliceIndex({
-    onChange: (service) => told.push(service ? `${service.namespace}/${service.name}` : 'all'),
-  });
+  const index = new EndpointSliceIndex();
+  index.onChange((service) => void told.push(service ? `${service.namespace}/${service.name}` : 'all'));
   const list = index.slice().beginReplace();
   for (const one of slices) list.add(one);
   list.commit('10');

@@ -4,6 +4,7 @@ import * as prettier from 'prettier';
 import { CAPABILITIES } from '../../src/capabilities.ts';
 import { settingsTable } from '../../src/settings/markdown.ts';
 import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from '../../src/commands/settings.ts';
+import { MIRROR } from '../../src/mirror-settings.ts';
 import { CORE } from '../../src/settings.ts';
 
 /** `npm run docs`: writes the tables of docs/configuration.md anew from the settings. */
@@ -14,6 +15,7 @@ const TABLES: Readonly<Record<string, string>> = {
   HEALTHCHECK: settingsTable(HEALTHCHECK),
   LOOKUP: settingsTable(LOOKUP),
   MIGRATE: settingsTable(MIGRATE),
+  MIRROR: settingsTable(MIRROR),
 };
 
 export const CONFIGURATION = join(import.meta.dirname, '../../docs/configuration.md');

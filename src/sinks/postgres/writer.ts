@@ -77,6 +77,8 @@ export class Writer {
   #copy = true;
   #said = '';
   #saidAt = 0;
+  #failing: ErrorClass | undefined;
+  #asked = false;
   #wake = new AbortController();
 
   constructor(options: WriterOptions) {
@@ -96,6 +98,16 @@ export class Writer {
 
   get quarantined(): ReadonlyMap<string, string> {
     return this.#poison;
+  }
+
+  /** Whether it has been asked for the lease once, so that `leading` says something. */
+  get asked(): boolean {
+    return this.#asked || this.#options.lease === undefined;
+  }
+
+  /** Of what kind the last attempt's failure was; undefined: it was none. */
+  get failing(): ErrorClass | undefined {
+    return this.#failing;
   }
 
   /** How long the oldest change has not been written; Infinity until the first comparison. */
@@ -177,6 +189,7 @@ export class Writer {
             this.#provenAt = clock.now();
             log.info({ table: this.#options.table.name }, 'this process writes the table now');
           } else this.#retryAt = clock.now() + this.#pace.leaseMs;
+          this.#asked = true;
           break;
         case 'prove':
           await database.transaction(async (session) => await lease?.enter(session));
@@ -189,6 +202,7 @@ export class Writer {
           await this.#flush();
           break;
       }
+      this.#failing = undefined;
       if (step.kind === 'compare' || step.kind === 'flush') this.#said = '';
     } catch (error) {
       this.#failed(error);
@@ -282,6 +296,7 @@ export class Writer {
     }
     const failure = classify(error);
     this.counts.failures[failure]++;
+    this.#failing = failure;
     // No right to temporary tables, or an engine that has none: arrays do it too.
     if (this.#copy && isAboutTemporaryTables(error)) {
       this.#copy = false;

@@ -1,0 +1,132 @@
+import type { Database, Log } from '../postgres/database.ts';
+import { advice, sqlState } from '../postgres/error-class.ts';
+import { Lease } from '../postgres/lease.ts';
+import { migrate } from '../postgres/migrate.ts';
+import { Writer } from '../postgres/writer.ts';
+import type { Clock } from '../postgres/writer.ts';
+import { prepareTable } from './table.ts';
+import type { TableName } from './table-name.ts';
+import { mirroredTable } from './truth.ts';
+import type { MirrorTruth } from './truth.ts';
+
+export interface EndpointMirrorOptions {
+  readonly database: Database;
+  readonly truth: MirrorTruth;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Nobody else's, ever. */
+  readonly holder: string;
+  readonly cluster: string;
+  readonly table: TableName;
+  /** Of podwhois' own tables, where the lease is. */
+  readonly schema: string;
+  readonly requeueAfterMs: number;
+}
+
+/** How often changes are written at most: a rollout's come in bursts. */
+const FLUSH_MS = 250;
+/** Before Postgres has said once whether there can be a lease: first pause and longest. */
+const PAUSES = [500, 8_000] as const;
+
+/** How it stands with what is kept in Postgres; `problem` is for everybody to read. */
+export interface MirrorState {
+  readonly lease: 'unknown' | 'held' | 'elsewhere' | 'none';
+  readonly problem: string | undefined;
+  /** How long the oldest change has not been written; Infinity until the table was compared once. */
+  readonly lagMs: number;
+  readonly quarantined: number;
+}
+
+/**
+ * Mirrors the truth into the table until it is stopped. One process writes: by a lease, where the role may have a schema for it; else
+ * as the observer did, without, and two that run at once write the same.
+ */
+export class EndpointMirror {
+  readonly #options: EndpointMirrorOptions;
+  #writer: Writer | undefined;
+  #hasLease = false;
+  #problem: string | undefined;
+
+  constructor(options: EndpointMirrorOptions) {
+    this.#options = options;
+  }
+
+  get state(): MirrorState {
+    const writer = this.#writer;
+    if (writer === undefined) return { lease: 'unknown', problem: this.#problem, lagMs: Infinity, quarantined: 0 };
+    const held = writer.leading ? 'held' : 'elsewhere';
+    const lease = this.#hasLease ? held : 'none';
+    return {
+      lease: writer.asked ? lease : 'unknown',
+      problem: PROBLEMS[writer.failing ?? ''],
+      lagMs: writer.lagMs(),
+      quarantined: writer.quarantined.size,
+    };
+  }
+
+  /** undefined until Postgres has been reached once. */
+  get counts(): Writer['counts'] | undefined {
+    return this.#writer?.counts;
+  }
+
+  /** Runs until the signal ends it, with one last flush. */
+  async run(signal: AbortSignal): Promise<void> {
+    const lease = await this.#findLease(signal);
+    if (lease === 'stopped') return;
+    const { database, table, cluster, schema, truth, clock, log } = this.#options;
+    this.#hasLease = lease !== undefined;
+    this.#writer = new Writer({
+      database,
+      lease,
+      prepare: async () => {
+        if (lease) await migrate(database, schema);
+        await prepareTable(database, table);
+      },
+      table: mirroredTable(table, cluster),
+      truth,
+      clock,
+      log,
+      flushMs: FLUSH_MS,
+    });
+    await Promise.all([this.#writer.run(signal), this.#requeue(signal)]);
+  }
+
+  async #requeue(signal: AbortSignal): Promise<void> {
+    const { clock, requeueAfterMs, truth } = this.#options;
+    while (!signal.aborted) {
+      await clock.sleep(requeueAfterMs, signal);
+      if (!signal.aborted) truth.requeue();
+    }
+  }
+
+  /** Asks until Postgres answers. undefined: the role may not create the schema, or not look into it. */
+  async #findLease(signal: AbortSignal): Promise<Lease | 'stopped' | undefined> {
+    const { database, schema, cluster, table, holder, clock, log } = this.#options;
+    const [first, longest] = PAUSES;
+    for (let pause: number = first; !signal.aborted; pause = Math.min(longest, 2 * pause)) {
+      try {
+        await migrate(database, schema);
+        return new Lease({ schema, cluster, sink: `endpoint-mirror ${table.text}`, holder });
+      } catch (error) {
+        if (sqlState(error) === INSUFFICIENT_PRIVILEGE) {
+          log.warn({ schema }, 'no right to a schema of its own: running without a lease, so only one may run');
+          return undefined;
+        }
+        this.#problem = 'Postgres does not answer as it should, see the log';
+        log.error({ database: database.place, err: error, advice: advice(error) }, 'Postgres cannot be used yet');
+        await clock.sleep(pause, signal);
+      }
+    }
+    return 'stopped';
+  }
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** What is said of it to everybody; the log says more. What the writer gets over by itself at once is no problem. */
+const PROBLEMS: Readonly<Record<string, string | undefined>> = {
+  connection: 'Postgres does not answer',
+  'read-only': 'Postgres takes no writes: it is a standby',
+  full: 'Postgres has no room or no connection left',
+  setup: 'Postgres refuses: a permission, a table or the password, see the log',
+};

@@ -1,0 +1,140 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EndpointSliceIndex } from '../../index/endpoint-slice-index.ts';
+import { groupKey, groupValues } from '../postgres/mirrored-table.ts';
+import type { MirroredTable, Row, Truth } from '../postgres/mirrored-table.ts';
+import { boolean } from '../postgres/values.ts';
+import { planService, standing } from './plan.ts';
+import type { MirrorScope, ServicePlan } from './plan.ts';
+import type { TableName } from './table-name.ts';
+
+/** The observer's table. What it has besides, `first_seen` first of all, is left as it is: a default fills it once. */
+export function mirroredTable({ schema, name }: TableName, cluster: string): MirroredTable {
+  return {
+    schema,
+    name,
+    scope: [{ name: 'cluster', type: 'text', value: cluster }],
+    keys: ['namespace', 'service', 'pod_uid'].map((key) => ({ name: key, type: 'text' })),
+    groupColumns: 2,
+    values: [
+      { name: 'pod_name', type: 'text' },
+      { name: 'pod_ip', type: 'inet' },
+      { name: 'ready', type: 'boolean' },
+      { name: 'last_seen', type: 'timestamptz' },
+    ],
+  };
+}
+
+/** Postgres reads it as the time at which its transaction began, so rows are stamped by its clock; no two are alike. */
+const NOW = 'now';
+
+/** Services told of in one turn of the event loop. */
+const PER_TURN = 250;
+
+export interface MirrorTruthOptions {
+  readonly index: EndpointSliceIndex;
+  readonly scope: MirrorScope;
+  /** Whether what is known of the cluster may be believed now: read once, and lately. */
+  readonly isFresh: () => boolean;
+}
+
+/**
+ * What the table should hold, as the writer asks for it: a Service is a group. A Service of which some EndpointSlice may not be
+ * readable (rule B6) is as it is in the table until it is: nothing of it is written, nothing deleted.
+ */
+export class MirrorTruth implements Truth {
+  readonly #index: EndpointSliceIndex;
+  readonly #scope: MirrorScope;
+  readonly #isFresh: () => boolean;
+  readonly #listeners = new Set<() => void>();
+  #dirty = new Set<string>();
+  #all = true;
+
+  constructor({ index, scope, isFresh }: MirrorTruthOptions) {
+    this.#index = index;
+    this.#scope = scope;
+    this.#isFresh = isFresh;
+    index.onChange((service) => {
+      if (service === undefined) this.#all = true;
+      else this.#dirty.add(groupKey([service.namespace, service.name]));
+      this.#wake();
+    });
+  }
+
+  get ready(): boolean {
+    return this.#isFresh();
+  }
+
+  /** There are at most as many Services as EndpointSlices. */
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** Everything is to be compared and stamped anew. */
+  requeue(): void {
+    this.#all = true;
+    this.#wake();
+  }
+
+  changed(): Iterable<string> | 'all' {
+    const changed = this.#all ? 'all' : this.#dirty;
+    this.#all = false;
+    this.#dirty = new Set();
+    return changed;
+  }
+
+  rows(group: string): readonly Row[] {
+    const [namespace = '', service = ''] = groupValues(group);
+    if (this.#index.isUnsure(namespace)) return NO_ROWS;
+    return this.#plan(namespace, service).rows.map(({ uid, name, ip, ready }) => [
+      namespace,
+      service,
+      uid,
+      name,
+      ip,
+      boolean(ready),
+      NOW,
+    ]);
+  }
+
+  async *groups(): AsyncGenerator<readonly string[], void, undefined> {
+    // A list of one's own: what changes meanwhile is told of besides.
+    const groups = Array.from(this.#index.services(), ({ namespace, name }) => groupKey([namespace, name]));
+    for (let i = 0; i < groups.length; i += PER_TURN) {
+      if (i > 0) await nextTurn();
+      yield groups.slice(i, i + PER_TURN);
+    }
+  }
+
+  mayDelete(group: string): boolean {
+    const [namespace = '', name = ''] = groupValues(group);
+    if (this.#index.isUnsure(namespace)) return false;
+    return standing(namespace, this.#index.of({ namespace, name }), this.#scope) !== 'foreign';
+  }
+
+  onChange(wake: () => void): () => void {
+    this.#listeners.add(wake);
+    return () => this.#listeners.delete(wake);
+  }
+
+  /** How many rows there should be, of how many Services, and how many endpoints are no pods: for metrics. */
+  count(): { readonly services: number; readonly rows: number; readonly skipped: number } {
+    const counted = { services: 0, rows: 0, skipped: 0 };
+    for (const { namespace, name } of this.#index.services()) {
+      const { rows, skipped } = this.#plan(namespace, name);
+      if (rows.length > 0) counted.services++;
+      counted.rows += rows.length;
+      counted.skipped += skipped;
+    }
+    return counted;
+  }
+
+  #plan(namespace: string, name: string): ServicePlan {
+    return planService(this.#index.of({ namespace, name }), this.#scope);
+  }
+
+  #wake(): void {
+    for (const wake of this.#listeners) wake();
+  }
+}
+
+const NO_ROWS: readonly Row[] = Object.freeze([]);

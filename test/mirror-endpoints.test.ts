@@ -1,0 +1,457 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { Cluster } from '../src/simulator/cluster.ts';
+import type { EndpointObject, EndpointSliceObject } from '../src/simulator/endpoint-slice-object.ts';
+import { startSimulator } from '../src/simulator/simulator.ts';
+import type { Simulator, SimulatorOptions } from '../src/simulator/simulator.ts';
+import { observersTable, runMirror, tableRows } from './support/mirror-stage.ts';
+import type { RunningMirror } from './support/mirror-stage.ts';
+import { startPostgres } from './support/real-postgres.ts';
+import type { RealPostgres } from './support/real-postgres.ts';
+import { until } from './support/until.ts';
+
+let postgres: RealPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(async () => await postgres?.down());
+
+interface Stage {
+  readonly simulator: Simulator;
+  readonly cluster: Cluster;
+  readonly table: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The table's rows, in order. */
+  readonly rows: () => Promise<readonly string[]>;
+  /** Waits until the table holds these rows. */
+  readonly untilRows: (expected: () => readonly string[]) => Promise<void>;
+}
+
+/** A simulated cluster, a schema of its own with the observer's table in it, and the variables that lead to both. */
+async function stage(t: TestContext, options: SimulatorOptions = {}): Promise<Stage> {
+  const simulator = await startSimulator({ pods: 0, ...options });
+  t.after(() => simulator.close());
+  const schema = postgres.schema();
+  const table = `${schema}.server`;
+  await postgres.query(`CREATE SCHEMA ${schema}`);
+  await postgres.query(observersTable(table));
+  const rows = async (): Promise<readonly string[]> => await tableRows(postgres, table);
+  return {
+    simulator,
+    cluster: simulator.cluster,
+    table,
+    rows,
+    environment: postgres.environment({
+      K8S_API_SERVER: simulator.url,
+      TABLE_NAME: table,
+      CLUSTER_NAME: 'dev',
+      PODWHOIS_SCHEMA: `${schema}_own`,
+    }),
+    async untilRows(expected) {
+      let found: readonly string[] = [];
+      try {
+        await until(
+          'the table holds what it should',
+          async () => {
+            found = await rows();
+            return found.join('\n') === expected().join('\n');
+          },
+          { everyMs: 20 },
+        );
+      } catch {
+        assert.deepEqual(found, expected());
+      }
+    },
+  };
+}
+
+/** All ready pods behind Services, as rows of the cluster `dev`; of a pod with two addresses the IPv4 one. */
+const truth = ({ endpointSlices }: Cluster): readonly string[] =>
+  [
+    ...new Set(
+      endpointSlices.objects
+        .filter(({ object }) => object.addressType === 'IPv4')
+        .flatMap(({ object: { metadata, endpoints } }) =>
+          (endpoints ?? [])
+            .filter(({ conditions }) => conditions.ready !== false)
+            .map(({ addresses, targetRef }) => {
+              const service = metadata.labels?.['kubernetes.io/service-name'];
+              return `dev ${metadata.namespace}/${service} ${targetRef?.name} ${targetRef?.uid} ${addresses[0]} t`;
+            }),
+        ),
+    ),
+  ].toSorted();
+
+const endpoint = (name: string, ip: string, ready?: boolean): EndpointObject => ({
+  addresses: [ip],
+  conditions: ready === undefined ? {} : { ready },
+  targetRef: { kind: 'Pod', namespace: 'shop', name, uid: `uid-${name}` },
+});
+
+const slice = (
+  service: string,
+  endpoints: readonly EndpointObject[],
+  change: Partial<EndpointSliceObject['metadata']> = {},
+): EndpointSliceObject => {
+  const name = change.name ?? `${service}-1`;
+  const labels = { 'kubernetes.io/service-name': service };
+  const metadata = { name, namespace: 'shop', uid: `slice-${name}`, creationTimestamp: '2026-11-20T00:00:00Z', labels };
+  return { metadata: { ...metadata, ...change }, addressType: 'IPv4', endpoints, ports: null };
+};
+
+const row = (name: string, ip: string, { service = 'shop/web', ready = 't' } = {}): string =>
+  `dev ${service} ${name} uid-${name} ${ip} ${ready}`;
+
+async function insert(table: string, line: string): Promise<void> {
+  const [cluster, where = '', name, uid, ip] = line.split(' ');
+  await postgres.query(
+    `INSERT INTO ${table} (cluster, namespace, service, pod_name, pod_uid, pod_ip, first_seen) VALUES ($1, $2, $3, $4, $5, $6, '2026-01-01Z')`,
+    [cluster, ...where.split('/'), name, uid, ip],
+  );
+}
+
+describe('mirror-endpoints', () => {
+  test('the table equals the ready pods behind each Service, through rollouts, also after an outage of Postgres', async (t) => {
+    const { cluster, environment, untilRows, rows } = await stage(t, { pods: 150, seed: 3 });
+    const mirror = await runMirror(t, environment);
+    await mirror.untilReady();
+    await untilRows(() => truth(cluster));
+    assert.ok((await rows()).length > 50);
+    for (let i = 0; i < 4; i++) {
+      cluster.step(60);
+      await untilRows(() => truth(cluster));
+    }
+    await postgres.stop('SIGKILL');
+    cluster.step(120);
+    await until('it is not ready', async () => (await mirror.get('/ready')).status === 503);
+    assert.equal((await mirror.get('/health')).status, 200);
+    assert.match((await mirror.check('postgres'))?.message ?? '', /Postgres does not answer$/);
+    await postgres.start();
+    await untilRows(() => truth(cluster));
+    await mirror.untilReady();
+    assert.equal(await mirror.metric('mirror_rows'), truth(cluster).length);
+  });
+
+  test('first_seen survives updates; last_seen is stamped by the clock of Postgres, again with every requeue', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    await insert(table, row('a', '10.9.9.9'));
+    await runMirror(t, { ...environment, REQUEUE_AFTER: '1s' });
+    await untilRows(() => [row('a', '10.1.0.1')]);
+    const seen = async (): Promise<{ first: string; last: number; behind: number }> => {
+      const [found] = await postgres.query<{ first: string; last: number; behind: number }>(
+        `SELECT to_char(first_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS first,
+           extract(epoch FROM last_seen)::float8 AS last, extract(epoch FROM now() - last_seen)::float8 AS behind FROM ${table}`,
+      );
+      return found ?? assert.fail();
+    };
+    const before = await seen();
+    assert.equal(before.first, '2026-01-01');
+    assert.ok(before.behind >= 0 && before.behind < 20);
+    await until('it is stamped again', async () => (await seen()).last >= before.last + 0.5);
+    assert.equal((await seen()).first, '2026-01-01');
+  });
+
+  test('what vanished while it was down goes, of its own cluster only; a pod made anew under its name has its own row', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    const other = 'prod shop/web a uid-a 10.9.9.9 t';
+    for (const line of [row('gone', '10.1.0.9'), row('x', '10.1.0.8', { service: 'shop/gone' }), other]) {
+      await insert(table, line);
+    }
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    await runMirror(t, environment);
+    await untilRows(() => [row('a', '10.1.0.1'), other].toSorted());
+    const anew = {
+      ...endpoint('a', '10.1.0.2'),
+      targetRef: { kind: 'Pod', namespace: 'shop', name: 'a', uid: 'uid-2' },
+    };
+    cluster.endpointSlices.put(slice('web', [anew]));
+    await untilRows(() => ['dev shop/web a uid-2 10.1.0.2 t', other].toSorted());
+    cluster.endpointSlices.delete('shop', 'web-1');
+    await untilRows(() => [other]);
+  });
+
+  test('with a selector the rows of other Services stay, until they have no slices left', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    const labels = (service: string, tier: string) => ({ 'kubernetes.io/service-name': service, tier });
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')], { labels: labels('web', 'a') }));
+    cluster.endpointSlices.put(slice('api', [endpoint('b', '10.1.0.2')], { labels: labels('api', 'b') }));
+    const foreign = [row('old', '10.1.0.7', { service: 'shop/api' })];
+    for (const line of [...foreign, row('x', '10.1.0.8', { service: 'shop/gone' })]) await insert(table, line);
+    await runMirror(t, { ...environment, ENDPOINT_SELECTOR: 'tier in (a, c)' });
+    await untilRows(() => [...foreign, row('a', '10.1.0.1')].toSorted());
+    cluster.endpointSlices.delete('shop', 'api-1');
+    await untilRows(() => [row('a', '10.1.0.1')]);
+  });
+
+  test('with namespaces the rows of others stay', async (t) => {
+    const { simulator, cluster, environment, table, untilRows } = await stage(t);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const foreign = row('b', '10.1.0.2', { service: 'office/web' });
+    for (const line of [foreign, row('c', '10.1.0.3', { service: 'bank/web' })]) await insert(table, line);
+    await runMirror(t, { ...environment, NAMESPACE: 'shop,bank' });
+    await untilRows(() => [row('a', '10.1.0.1'), foreign].toSorted());
+    for (const { path } of simulator.requests) assert.match(path, /\/namespaces\/(shop|bank)\/endpointslices$/);
+  });
+
+  test('pods that are not ready have a row where that is wished; endpoints without a pod are counted', async (t) => {
+    const { cluster, environment, untilRows } = await stage(t);
+    const { targetRef: _, ...outside } = endpoint('x', '192.0.2.1', true);
+    const endpoints = [endpoint('a', '10.1.0.1'), endpoint('b', '10.1.0.2', false), outside];
+    cluster.endpointSlices.put(slice('web', endpoints));
+    const mirror = await runMirror(t, { ...environment, INCLUDE_NOT_READY: 'true' });
+    await untilRows(() => [row('a', '10.1.0.1'), row('b', '10.1.0.2', { ready: 'f' })]);
+    assert.equal(await mirror.metric('mirror_skipped_endpoints'), 1);
+    assert.equal(await mirror.metric('mirror_services'), 1);
+  });
+
+  test('a reader never sees half of a Service: when all of its pods are replaced, it has the old ones or the new ones', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    const generation = (g: number): readonly EndpointObject[] =>
+      Array.from({ length: 20 }, (_, i) => endpoint(`g${g}-${i}`, `10.1.${g}.${i}`));
+    cluster.endpointSlices.put(slice('web', generation(0)));
+    await runMirror(t, environment);
+    await untilRows(() =>
+      generation(0)
+        .map(({ targetRef, addresses }) => row(targetRef?.name ?? '', addresses[0] ?? ''))
+        .toSorted(),
+    );
+    const reading = new AbortController();
+    const seen = new Set<string>();
+    const reader = (async () => {
+      while (!reading.signal.aborted) {
+        const [found] = await postgres.query<{ seen: string }>(
+          `SELECT count(*) || ' ' || count(DISTINCT split_part(pod_name, '-', 1)) AS seen FROM ${table}`,
+        );
+        seen.add(found?.seen ?? '');
+      }
+    })();
+    for (let g = 1; g <= 5; g++) {
+      cluster.endpointSlices.put(slice('web', generation(g)));
+      await until('it is replaced', async () =>
+        (await tableRows(postgres, table)).every((line) => line.includes(` g${g}-`)),
+      );
+    }
+    reading.abort();
+    await reader;
+    assert.deepEqual([...seen], ['20 1']);
+  });
+
+  test('of two one writes; when it ends in order the other goes on without waiting for the lease to run out', async (t) => {
+    const { cluster, environment, untilRows } = await stage(t, { pods: 60, seed: 2 });
+    const [one, other] = [await runMirror(t, environment), await runMirror(t, environment)];
+    await Promise.all([one.untilReady(), other.untilReady()]);
+    const leads = async (mirror: RunningMirror): Promise<boolean> => (await mirror.metric('mirror_leading')) === 1;
+    assert.notEqual(await leads(one), await leads(other));
+    const [first, second] = (await leads(one)) ? [one, other] : [other, one];
+    assert.equal((await second.check('lease'))?.message, 'another process writes');
+    cluster.step(30);
+    await untilRows(() => truth(cluster));
+    await first.close();
+    cluster.step(30);
+    await untilRows(() => truth(cluster));
+    assert.equal(await leads(second), true);
+  });
+
+  test('changes that came just before the end are written by a last flush', async (t) => {
+    const { cluster, environment, rows, untilRows } = await stage(t);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const mirror = await runMirror(t, environment);
+    await untilRows(() => [row('a', '10.1.0.1')]);
+    cluster.endpointSlices.put(slice('web', [endpoint('b', '10.1.0.2'), endpoint('c', '10.1.0.3')]));
+    await until('it is known', async () => (await mirror.metric('mirror_rows')) === 2, { everyMs: 1 });
+    await mirror.close();
+    assert.deepEqual(await rows(), [row('b', '10.1.0.2'), row('c', '10.1.0.3')]);
+    await assert.rejects(mirror.get('/health'));
+  });
+
+  test('hostile names: quotes, semicolons, a NUL that Postgres has no place for, and 64 KiB; all others have their rows', async (t) => {
+    const { cluster, environment, untilRows } = await stage(t);
+    const names = [
+      `'; DROP TABLE server; --`,
+      `"a"`,
+      `a\\b\tc`,
+      `{a,b}`,
+      'NULL',
+      '\\N',
+      'x'.repeat(65_536),
+      'é\u{1f600}',
+    ];
+    const endpoints = names.map((name, i) => ({
+      ...endpoint(name, `10.1.0.${i}`),
+      targetRef: { kind: 'Pod', namespace: 'shop', name, uid: `uid-${i}` },
+    }));
+    cluster.endpointSlices.put(slice('web', endpoints));
+    cluster.endpointSlices.put(slice('poison', [endpoint('a\u0000b', '10.1.0.99')]));
+    cluster.endpointSlices.put(slice('fine', [endpoint('ok', '10.1.0.98')]));
+    const mirror = await runMirror(t, environment);
+    await untilRows(() =>
+      [
+        ...names.map((name, i) => `dev shop/web ${name} uid-${i} 10.1.0.${i} t`),
+        row('ok', '10.1.0.98', { service: 'shop/fine' }),
+      ].toSorted(),
+    );
+    await until('it is set aside', async () => (await mirror.metric('mirror_quarantined_services')) === 1);
+    cluster.endpointSlices.put(slice('poison', [endpoint('ab', '10.1.0.99')]));
+    await until('it is well again', async () => (await mirror.metric('mirror_quarantined_services')) === 0);
+  });
+
+  test('a slice that cannot be read holds its namespace as it is, and the others go on', async (t) => {
+    const { simulator, cluster, environment, table, untilRows } = await stage(t);
+    const elsewhere = { namespace: 'bank', name: 'bank-1' };
+    simulator.faults.add({
+      resource: 'endpointslices',
+      times: Infinity,
+      unreadable: { namespace: 'shop', name: 'web-1', how: 'broken' },
+    });
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    cluster.endpointSlices.put(slice('api', [endpoint('b', '10.1.0.2')]));
+    cluster.endpointSlices.put(slice('web', [endpoint('c', '10.1.0.3')], elsewhere));
+    const kept = [row('a', '10.1.0.1'), row('old', '10.1.0.8', { service: 'shop/api' })];
+    for (const line of kept) await insert(table, line);
+    const mirror = await runMirror(t, { ...environment, REQUEUE_AFTER: '1s' });
+    await untilRows(() => [...kept, row('c', '10.1.0.3', { service: 'bank/web' })].toSorted());
+    assert.equal(await mirror.metric('unreadable_endpoint_slices'), 1);
+  });
+});
+
+describe('the table and the lease', () => {
+  test('a table that is missing is made, as the observer had it, with its indexes; made by two at once it is one', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    await postgres.query(`DROP TABLE ${table}`);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const mirrors = await Promise.all([runMirror(t, environment), runMirror(t, environment)]);
+    await Promise.all(mirrors.map(async (mirror) => await mirror.untilReady()));
+    await untilRows(() => [row('a', '10.1.0.1')]);
+    const schema = table.split('.')[0] ?? '';
+    const byHand = `${schema}.by_hand`;
+    await postgres.query(observersTable(byHand));
+    const columns = async (name: string): Promise<unknown> =>
+      await postgres.query(
+        `SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
+         WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position`,
+        [schema, name],
+      );
+    assert.deepEqual(await columns('server'), await columns('by_hand'));
+    const indexes = await postgres.query<{ indexname: string }>(
+      `SELECT indexname FROM pg_indexes WHERE schemaname = $1 AND tablename = 'server' ORDER BY 1`,
+      [schema],
+    );
+    assert.deepEqual(
+      indexes.map(({ indexname }) => indexname),
+      ['server_ns_svc', 'server_pkey', 'server_pod_ip'],
+    );
+  });
+
+  /** A role that may write the table and nothing else: what the observer's role had. */
+  async function observersRole(table: string): Promise<Readonly<Record<string, string>>> {
+    const [schema = ''] = table.split('.');
+    const role = `observer_${schema}`;
+    await postgres.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
+    await postgres.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
+    await postgres.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${role}`);
+    return { PGUSER: role, PGPASSWORD: 'secret' };
+  }
+
+  test('a role that may write the table and nothing more mirrors without a lease, and /ready says so', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t, { pods: 60, seed: 2 });
+    const role = await observersRole(table);
+    const mirror = await runMirror(t, { ...environment, ...role });
+    await mirror.untilReady();
+    await untilRows(() => truth(cluster));
+    const { message } = (await mirror.check('lease')) ?? {};
+    assert.match(message ?? '', /^there is none, for the role may not have the schema/);
+    cluster.step(60);
+    await untilRows(() => truth(cluster));
+  });
+
+  test('with the grants of docs/endpoint-mirror.md it has the lease, and needs nothing more', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t, { pods: 60, seed: 2 });
+    const role = await observersRole(table);
+    const own = environment['PODWHOIS_SCHEMA'] ?? '';
+    const first = await runMirror(t, environment);
+    await first.untilReady();
+    await first.close();
+    const page = readFileSync(join(import.meta.dirname, '../docs/endpoint-mirror.md'), 'utf8');
+    const grants = [...page.matchAll(/^GRANT [^;]* podwhois(?:\.\w+)? TO observer;$/gm)].map(([line]) => line);
+    assert.equal(grants.length, 3);
+    for (const grant of grants) {
+      await postgres.query(grant.replace('TO observer', `TO ${role['PGUSER']}`).replace(' podwhois', ` ${own}`));
+    }
+    const mirror = await runMirror(t, { ...environment, ...role });
+    await mirror.untilReady();
+    assert.equal((await mirror.check('lease'))?.message, 'this process writes');
+    cluster.step(30);
+    await untilRows(() => truth(cluster));
+  });
+
+  test('a missing table that may not be made is told of, and mirrored to when it is there', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const role = await observersRole(table);
+    await postgres.query(`DROP TABLE ${table}`);
+    const mirror = await runMirror(t, { ...environment, ...role });
+    await until('it complains', async () =>
+      /a permission, a table/.test((await mirror.check('postgres'))?.message ?? ''),
+    );
+    assert.equal((await mirror.get('/ready')).status, 503);
+    await postgres.query(observersTable(table));
+    await postgres.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${role['PGUSER']}`);
+    await untilRows(() => [row('a', '10.1.0.1')]);
+    await mirror.untilReady();
+  });
+
+  test('Postgres down at the start: it is alive, not ready, and mirrors when Postgres comes', async (t) => {
+    const { cluster, environment, untilRows } = await stage(t);
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    await postgres.stop();
+    const mirror = await runMirror(t, environment);
+    try {
+      await until('it complains', async () => /does not answer/.test((await mirror.check('postgres'))?.message ?? ''));
+      assert.deepEqual([(await mirror.get('/health')).status, (await mirror.get('/ready')).status], [200, 503]);
+    } finally {
+      await postgres.start();
+    }
+    await untilRows(() => [row('a', '10.1.0.1')]);
+    await mirror.untilReady();
+  });
+
+  test('it can be stopped while Postgres has not answered yet', async (t) => {
+    const { environment } = await stage(t);
+    const mirror = await runMirror(t, { ...environment, PGPORT: '1' });
+    const began = performance.now();
+    await mirror.close();
+    assert.ok(performance.now() - began < 4_000);
+  });
+});
+
+describe('what it answers', () => {
+  test('health, ready and metrics, and nothing else', async (t) => {
+    const { environment } = await stage(t);
+    const mirror = await runMirror(t, environment);
+    await mirror.untilReady();
+    assert.deepEqual(JSON.parse((await mirror.get('/healthz')).text), { status: 'healthy' });
+    assert.deepEqual(JSON.parse((await mirror.get('/readyz')).text), { status: 'ready' });
+    const { checks } = JSON.parse((await mirror.get('/ready?verbose')).text) as {
+      checks: { name: string; ok: boolean }[];
+    };
+    assert.deepEqual(
+      checks.map(({ name, ok }) => [name, ok]),
+      [
+        ['endpointslices at cluster scope', true],
+        ['postgres', true],
+        ['lease', true],
+      ],
+    );
+    const { type, text } = await mirror.get('/metrics');
+    assert.match(type, /^text\/plain/);
+    assert.match(text, /^podwhois_mirror_failures_total\{kind="connection"\} 0$/m);
+    assert.equal((await mirror.get('/pod?ip=10.1.0.1')).status, 404);
+    assert.equal((await mirror.get('/health', 'POST')).status, 405);
+    assert.equal((await mirror.get('/health', 'HEAD')).status, 200);
+    assert.doesNotMatch(JSON.stringify(mirror.lines), new RegExp(environment['PGPASSWORD'] ?? 'x'));
+  });
+});

@@ -46,6 +46,15 @@ export const MISS_REASONS = {
 
 export type MissReason = keyof typeof MISS_REASONS;
 
+/** Those of a question about the past, besides: `at=`. */
+export const PAST_MISS_REASONS = {
+  'not-observed':
+    'nobody was watching then, or what was there could not be read; before and after say who held it on either side',
+  'beyond-retention': 'it is longer ago than what is remembered',
+} as const;
+
+export type PastMissReason = keyof typeof PAST_MISS_REASONS;
+
 /** Seconds after which asking again may help; undefined where it does not. */
 export function retryAfter(code: ErrorCode): number | undefined {
   return ERRORS[code].status === 503 ? 1 : undefined;
@@ -64,14 +73,14 @@ export interface ErrorBody {
   /** The status in words. */
   readonly error: string;
   readonly message: string;
-  readonly reason?: MissReason;
+  readonly reason?: MissReason | PastMissReason;
   readonly candidates?: readonly Candidate[];
 }
 
 export function errorBody(
   code: ErrorCode,
   message: string,
-  more: { readonly reason?: MissReason; readonly candidates?: readonly Candidate[] } = {},
+  more: { readonly reason?: MissReason | PastMissReason; readonly candidates?: readonly Candidate[] } = {},
 ): ErrorBody {
   const { status } = ERRORS[code];
   return { statusCode: status, code, error: STATUS_CODES[status] ?? '', message, ...more };

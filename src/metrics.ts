@@ -59,6 +59,30 @@ export const COUNTERS = {
       'stale',
     ],
   },
+  history_lookups_total: {
+    help: 'Questions for who had an address at a time that has passed, by outcome',
+    label: 'outcome',
+    values: [
+      'found',
+      'inferred',
+      'ambiguous',
+      'no-pod',
+      'host-network',
+      'node',
+      'terminal',
+      'outside-cluster-cidr',
+      'not-in-view',
+      'not-observed',
+      'beyond-retention',
+      'invalid',
+      'not_synced',
+    ],
+  },
+  history_holes_total: {
+    help: 'Times since the first sync in which nobody was watching: the index was stale, a change feed overrun, the process stalled',
+    label: 'cause',
+    values: ['stale', 'overrun', 'stalled'],
+  },
   shed_total: { help: 'Requests refused because podwhois was busy', label: undefined, values: ['all'] },
   stream_dropped_total: { help: 'Streams ended because their reader was too slow', label: undefined, values: ['all'] },
 } as const satisfies Record<string, CounterRow>;
@@ -74,6 +98,8 @@ export const GAUGES = {
   namespaces_age_seconds: 'Age of what is known of namespaces; +Inf until synced',
   stream_clients: 'Open streams',
   waiters: 'Lookups that wait for their pod',
+  history_intervals: 'Intervals of the history of addresses that are held, open and ended',
+  history_depth_seconds: 'How far back the history of addresses goes',
 } as const;
 
 /**

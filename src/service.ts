@@ -4,6 +4,7 @@ import type { Limits } from './http/limits.ts';
 import type { HttpPlug } from './http/plug.ts';
 import { canonicalIp } from './index/ip-address.ts';
 import { PodIndex } from './index/pod-index.ts';
+import { IpRecorder } from './ip-recorder.ts';
 import { ApiClient } from './kubernetes/client.ts';
 import { SystemClock } from './kubernetes/clock.ts';
 import { findAccess } from './kubernetes/credentials.ts';
@@ -124,6 +125,18 @@ export async function startService(settings: Settings, options: ServiceOptions):
     return source;
   });
   const view = { partial, clusterCidrs: settings.clusterCidrs };
+  const past = new IpRecorder({
+    index,
+    view,
+    source,
+    clock,
+    counters: metrics.counters.history_holes_total,
+    retentionMs: settings.historyRetention,
+    maxEnded: settings.historyMaxEntries,
+    maxAgeMs: settings.readyMaxStaleness,
+    onError: (err) => log.error({ err }, 'writing down who has which address failed, and begins again'),
+  });
+  metrics.observe(() => ({ history_intervals: past.intervals, history_depth_seconds: past.depthMs / 1000 }));
   const plugs: HttpPlug[] = [];
   for (const { name, plug } of capabilities) {
     const plugged = await plug({
@@ -150,6 +163,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
       clock,
       version,
       view,
+      past,
       limits,
       log: log.child({ component: 'http' }),
     },
@@ -168,7 +182,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     },
     'watching',
   );
-  watching.push(...reflectors.map((reflector) => reflector.run(stopping.signal)));
+  watching.push(past.run(stopping.signal), ...reflectors.map((reflector) => reflector.run(stopping.signal)));
   const running = starting.move();
   let closed: Promise<void> | undefined;
   return {

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { codeOfStatus, ERROR_CODES, errorBody, ERRORS, MISS_REASONS, retryAfter } from '../src/errors.ts';
+import {
+  codeOfStatus,
+  ERROR_CODES,
+  errorBody,
+  ERRORS,
+  MISS_REASONS,
+  PAST_MISS_REASONS,
+  retryAfter,
+} from '../src/errors.ts';
 import { ErrorAnswer } from '../src/http/schemas.ts';
 import type { Answer } from '../src/index/answer.ts';
 
@@ -31,9 +39,9 @@ test('the document, the OpenAPI schema and the code list the same errors', () =>
 });
 
 test('the document, the OpenAPI schema, the index and the code list the same reasons of a 404', () => {
-  assert.deepEqual(rows('Reasons of a 404'), Object.entries(MISS_REASONS));
+  assert.deepEqual(rows('Reasons of a 404'), [...Object.entries(MISS_REASONS), ...Object.entries(PAST_MISS_REASONS)]);
   const { reason } = ErrorAnswer.properties as unknown as { reason: { enum: unknown } };
-  assert.deepEqual(reason.enum, Object.keys(MISS_REASONS));
+  assert.deepEqual(reason.enum, [...Object.keys(MISS_REASONS), ...Object.keys(PAST_MISS_REASONS)]);
   // Compiles only while the index knows no other reason.
   const reasons = (answer: Extract<Answer, { kind: 'none' }>): keyof typeof MISS_REASONS => answer.reason;
   assert.equal(reasons({ kind: 'none', reason: 'node' }), 'node');

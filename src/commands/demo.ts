@@ -55,6 +55,7 @@ async function start(settings: DemoSettings, log: Log): Promise<Running> {
     const examples = makeExamples(simulator.cluster);
     const service = await listening(settings, simulator.url, log);
     while (!service.source.synced) await sleep(10);
+    await handOn(simulator.cluster, service, examples);
     return { service, simulator, examples };
   } catch (error) {
     await simulator.close();
@@ -85,6 +86,8 @@ interface Examples {
   readonly terminating: string;
   readonly ambiguous: string;
   readonly hostNetwork: string;
+  /** One pod had it at the start, and another one has it now. */
+  readonly handedOn: string;
 }
 
 function makeExamples(cluster: Cluster): Examples {
@@ -111,12 +114,26 @@ function makeExamples(cluster: Cluster): Examples {
   const twin = create({ name: 'twin-a' });
   create({ name: 'twin-b', ips: twin.ips });
   const agent = create({ name: 'node-agent', hostNetwork: true });
+  const former = create({ name: FORMER });
   return {
     pod: hello.ips[0] ?? '',
     terminating: leaving.ips[0] ?? '',
     ambiguous: twin.ips[0] ?? '',
     hostNetwork: agent.ips[0] ?? '',
+    handedOn: former.ips[0] ?? '',
   };
+}
+
+const FORMER = 'first-holder';
+const HANDED_ON_AFTER_MS = 200;
+
+/** Lets an address change hands, where podwhois sees it. */
+async function handOn(cluster: Cluster, service: Service, { handedOn }: Examples): Promise<void> {
+  const ips = cluster.store.get('demo', FORMER)?.status.podIPs?.map(({ ip }) => ip) ?? [];
+  await sleep(HANDED_ON_AFTER_MS);
+  cluster.deletePod('demo', FORMER);
+  cluster.createPod({ namespace: 'demo', name: 'second-holder', ips });
+  while (service.index.holders(handedOn)[0]?.name !== 'second-holder') await sleep(10);
 }
 
 function whatToTry(url: string, apiServer: string, examples: Examples): string {
@@ -129,6 +146,7 @@ function whatToTry(url: string, apiServer: string, examples: Examples): string {
     [pod(examples.hostNetwork), "404: a node's address names no pod"],
     [preflight(examples.pod), "a reverse proxy's preflight: 200, and who calls in the headers"],
     [preflight(examples.ambiguous), 'the same for a caller that is not certain: 403'],
+    [`curl '${url}/pods/history?ip=${examples.handedOn}'`, 'who had an address when: this one has changed hands'],
     [`curl '${url}/pods?namespace=demo&limit=2'`, 'pods, by the page'],
     [`curl -N '${url}/pods/stream'`, 'what there is, then what happens'],
     [`curl '${url}/ready?verbose'`, 'is it ready, and how fresh'],
@@ -140,6 +158,10 @@ function whatToTry(url: string, apiServer: string, examples: Examples): string {
     [
       `npm run podwhois -- explain --server ${url} --ip ${examples.pod} --query namespace=shop`,
       'why a preflight would be denied',
+    ],
+    [
+      `npm run podwhois -- history --server ${url} ${examples.handedOn}`,
+      'who had it when, as a table; lookup --at=-15m asks for one moment',
     ],
     [`kubectl --server ${apiServer} get pods -A`, 'the simulated cluster itself'],
   ];

@@ -10,6 +10,8 @@ const MAX_INPUT = 64 * 2 ** 20;
 
 export interface LookupOptions {
   readonly addresses: readonly string[];
+  /** Who had them then; undefined: now. */
+  readonly at?: string | undefined;
   readonly server: string;
   /** Its first token is sent. */
   readonly tokenFile?: string | undefined;
@@ -25,6 +27,7 @@ export interface LookupOptions {
  */
 export async function lookup({
   addresses,
+  at,
   server,
   tokenFile,
   format,
@@ -40,7 +43,7 @@ export async function lookup({
   }
   if (ips.length === 0) throw new LookupError('standard input holds no address');
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
-  const results = await askServer({ server, token, signal }, ips);
+  const results = await askServer({ server, token, signal }, { ips, at });
   write(rendered(results, format));
   return exitCode(results);
 }

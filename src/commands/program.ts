@@ -14,9 +14,10 @@ import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from './settings.ts';
 
 const EXIT_CODES = `
 Exit codes:
-  0  done; lookup: every address has its pod; explain: allowed; healthcheck: well
-  1  the service failed; lookup: an address has no pod, or more than one; explain: denied; healthcheck: not well
-  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; explain: no answer`;
+  0  done; lookup: every address has its pod; history: somebody had it; explain: allowed; healthcheck: well
+  1  the service failed; lookup: an address has no pod, or more than one; history: nobody is known to have had it;
+     explain: denied; healthcheck: not well
+  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; history, explain: no answer`;
 
 const EXAMPLES = `
 Examples:
@@ -24,6 +25,8 @@ Examples:
   K8S_API_SERVER=http://127.0.0.1:8001 podwhois serve  through kubectl proxy; inside a cluster nothing is to be set
   podwhois serve --namespace shop,default --log-format text
   podwhois lookup 10.42.0.5 -o json
+  podwhois lookup 10.42.0.5 --at -15m                  who had it a quarter of an hour ago
+  podwhois history 10.42.0.5                           who had it when
   kubectl logs proxy | grep -o '10[.0-9]*' | podwhois lookup -
 
 "podwhois serve --help" shows the settings of the service, docs/configuration.md explains them.`;
@@ -71,11 +74,30 @@ export function createProgram(
     .addOption(
       new Option('-o, --output <format>', 'how to write the answers').choices(FORMATS).default('table' as const),
     )
+    .addOption(new Option('--at <time>', 'who had them then: 2026-11-20T14:03:00Z, or -15m: so long ago'))
     .addHelpText('after', EXIT_CODES)
-    .action(async (addresses, { output }, command) => {
+    .action(async (addresses, { output, at }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { lookup } = await import('./lookup.ts');
-      exit(await lookup({ ...settings, addresses, format: output, stdin: edge.stdin, write: edge.write }));
+      exit(await lookup({ ...settings, addresses, at, format: output, stdin: edge.stdin, write: edge.write }));
+    });
+
+  const history = program.command('history').description('ask a running podwhois who held an address when');
+  addSettings(history, LOOKUP);
+  history
+    .addArgument(new Argument('<ip>', 'the address'))
+    .addOption(
+      new Option('--since <time>', 'only what did not end before: 24h, so long ago, or a time').default(
+        undefined,
+        'as far back as is known',
+      ),
+    )
+    .addOption(new Option('-o, --output <format>', 'how to write the rows').choices(FORMATS).default('table' as const))
+    .addHelpText('after', EXIT_CODES)
+    .action(async (address, { output, since }, command) => {
+      const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
+      const { history } = await import('./history.ts');
+      exit(await history({ ...settings, address, since, format: output, write: edge.write }));
     });
 
   const explain = program

@@ -1,7 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { ERRORS, errorBody, retryAfter } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Decision } from './lookup.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -14,7 +13,14 @@ export function sendJson(reply: FastifyReply, body: string | Buffer): FastifyRep
 /** The bytes of a text that holds nothing but ASCII, as all JSON of pods does: copied, where UTF-8 would be looked through. */
 export const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
 
-export function sendDecision(reply: FastifyReply, { status, code, body }: Decision): FastifyReply {
+/** What was decided of a question for one pod, now or then. */
+interface Answered {
+  readonly status: number;
+  readonly code?: ErrorCode;
+  readonly body: string;
+}
+
+export function sendDecision(reply: FastifyReply, { status, code, body }: Answered): FastifyReply {
   reply.code(status).header('content-type', JSON_TYPE);
   if (code) announceRetry(reply, code);
   return reply.send(body);

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import type { View } from '../index/answer.ts';
+import type { Then } from '../index/history/answer-then.ts';
+import type { Tenure } from '../index/history/interval.ts';
 import type { PodIndex } from '../index/pod-index.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Certificate } from './certificate.ts';
@@ -70,12 +72,29 @@ export type Pods = Pick<
   | 'changes'
 >;
 
+/** Who had an address when. Times are milliseconds since 1970. */
+export interface Past {
+  /** Everything in view has been written down once. */
+  readonly isReady: boolean;
+  /** Since when everything is known that is not in a hole. */
+  readonly reach: number;
+  now(): number;
+  /** Of a canonical address, at a time not later than `now`. */
+  at(ip: string, time: number): Then;
+  /** The times in which nobody was watching, and that touch [since, until). */
+  holes(since: number, until: number): readonly { readonly from: number; readonly until: number | undefined }[];
+  /** One for each time that somebody held the address, or any; undefined for what was looked at and is none. */
+  tenures(ip: string | undefined): Iterable<Tenure | undefined>;
+}
+
 export interface ServerOptions {
   readonly index: Pods;
   readonly source: Source;
   /** What `/ready?verbose` lists besides the pods; `/ready` counts what is needed. No lookup depends on it. */
   readonly besides?: () => readonly (Detail & { readonly needed: boolean })[];
   readonly view: View;
+  /** undefined: nothing is written down, and questions about the past are not answered. */
+  readonly past?: Past;
   readonly settings: HttpSettings;
   /** undefined: everybody may read. */
   readonly tokens?: Replaceable<{ accepts(authorization: string | undefined): boolean }> | undefined;

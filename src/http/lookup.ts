@@ -154,8 +154,11 @@ const MISSES: Readonly<Record<MissReason, Decision>> = {
 /** Rule A4: by reference only. Whoever may patch many pods' status must not make answers of any length. */
 const MAX_CANDIDATES = 100;
 
+export const candidatesOf = (pods: readonly Candidate[]): readonly Candidate[] =>
+  pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
+
 function ambiguous(pods: readonly Pod[]): Decision {
-  const candidates = pods.slice(0, MAX_CANDIDATES).map(({ namespace, name, uid }) => ({ namespace, name, uid }));
+  const candidates = candidatesOf(pods);
   const body = asciiJson(errorBody('ambiguous', `${pods.length} pods claim this address`, { candidates }));
   return { ...decide('ambiguous', ERRORS.ambiguous.status, body), code: 'ambiguous', candidates, mayChange: true };
 }

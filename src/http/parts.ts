@@ -6,6 +6,7 @@ import type { Freshness } from './freshness.ts';
 import type { Limits } from './limits.ts';
 import type { Lookup } from './lookup.ts';
 import type { Room } from './outgoing.ts';
+import type { PastLookup } from './past-lookup.ts';
 import type { PodJson } from './pod-json.ts';
 import type { Turns } from './turns.ts';
 import type { Waiters } from './waiters.ts';
@@ -24,6 +25,7 @@ export interface Parts extends ServerOptions {
   readonly freshness: Freshness;
   readonly podJson: PodJson;
   readonly lookup: Lookup;
+  readonly pastLookup: PastLookup;
   readonly waiters: Waiters;
   readonly turns: Turns;
   readonly room: Room;

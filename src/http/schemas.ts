@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
-import { ERROR_CODES, ERRORS, MISS_REASONS } from '../errors.ts';
+import { ERROR_CODES, ERRORS, MISS_REASONS, PAST_MISS_REASONS } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
 /** The shapes of what goes in and out, for validation, for TypeScript and for the OpenAPI document. */
@@ -71,7 +71,41 @@ export const Pod = Type.Object(
   { $id: 'Pod' },
 );
 
-export const Reason = literals(Object.keys(MISS_REASONS), { description: 'why no pod answers' });
+const { name, namespace, uid, labels, node_name, service_account, workload, host_network, view } = Pod.properties;
+
+const Time = Type.String({ format: 'date-time' });
+
+/** How long a pod held an address. */
+export const Tenure = Type.Object({
+  ip: Type.String({ description: 'in canonical form' }),
+  name,
+  namespace,
+  uid,
+  labels,
+  node_name,
+  service_account,
+  workload,
+  host_network,
+  held_from: Time,
+  held_from_observed: Type.Boolean({ description: 'false: it held it then, and nobody knows since when' }),
+  held_until: nullable(Time),
+  held_until_observed: nullable(
+    Type.Boolean({ description: 'false: it held it until then at least; null, like held_until: it has it still' }),
+  ),
+  view,
+});
+
+/** Who had an address then. */
+export const PastPod = Type.Object({
+  ...Tenure.properties,
+  terminating: Type.Boolean(),
+  at: Time,
+  inferred: Type.Boolean({ description: 'nobody was watching; the same pod, and no other, had it before and after' }),
+});
+
+export const Reason = literals([...Object.keys(MISS_REASONS), ...Object.keys(PAST_MISS_REASONS)], {
+  description: 'why no pod answers',
+});
 
 export const ErrorAnswer = Type.Object(
   {
@@ -80,6 +114,8 @@ export const ErrorAnswer = Type.Object(
     error: Type.String({ description: 'the status in words' }),
     message: Type.String({ description: 'for people' }),
     reason: Type.Optional(Reason),
+    before: Type.Optional(nullable(Tenure)),
+    after: Type.Optional(nullable(Tenure)),
     candidates: Type.Optional(
       Type.Array(Type.Object({ namespace: Type.String(), name: Type.String(), uid: Type.String() }), {
         description: 'of an ambiguous address: who claims it, at most 100',

@@ -15,12 +15,14 @@ import { bind, createListener, listenOn, unbind } from './listeners.ts';
 import { Lookup } from './lookup.ts';
 import { describe } from './openapi.ts';
 import type { App, Parts } from './parts.ts';
+import { PastLookup } from './past-lookup.ts';
 import type { HttpPlug } from './plug.ts';
 import { Room } from './outgoing.ts';
 import { PodJson } from './pod-json.ts';
 import { Problem } from './problem.ts';
 import { faultOf, rawAnswer, refusals, refuseConnection, refuseRequest } from './refusals.ts';
 import { healthRoutes } from './routes/health.ts';
+import { historyRoutes } from './routes/history.ts';
 import { listRoutes } from './routes/list.ts';
 import { batchRoutes, lookupRoutes } from './routes/lookup.ts';
 import { metricsRoutes } from './routes/metrics.ts';
@@ -116,6 +118,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     freshness,
     podJson,
     lookup,
+    pastLookup: new PastLookup({ past: options.past, partial: view.partial, counters: metrics.counters }),
     waiters: new Waiters(index.changes, clock, limits.maxWaiters),
     turns: new Turns(),
     room: new Room(limits.maxOutgoing),
@@ -161,6 +164,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     });
     listRoutes(bulk, parts);
     batchRoutes(bulk, parts);
+    historyRoutes(bulk, parts);
     streamRoutes(bulk, parts);
   });
   await app.ready();

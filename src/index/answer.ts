@@ -1,11 +1,20 @@
 import type { Pod } from '../pod.ts';
 import type { Cidr } from './ip-address.ts';
 import { compareNames } from './ordered-pods.ts';
-import type { PodIndex } from './pod-index.ts';
 
-export type Answer =
-  | { readonly kind: 'one'; readonly pod: Pod }
-  | { readonly kind: 'ambiguous'; readonly candidates: readonly Pod[] }
+/** What of a pod decides. */
+export type Claimant = Pick<Pod, 'namespace' | 'name' | 'hostNetwork' | 'phase' | 'deletionTimestamp'>;
+
+/** Of an address: who claims it, and what else is known of it. */
+export interface Claimed<P> {
+  holders(ip: string): readonly P[];
+  isHostIp(ip: string): boolean;
+  isUnreadable(ip: string): boolean;
+}
+
+export type Answer<P = Pod> =
+  | { readonly kind: 'one'; readonly pod: P }
+  | { readonly kind: 'ambiguous'; readonly candidates: readonly P[] }
   | { readonly kind: 'none'; readonly reason: NoneReason }
   | { readonly kind: 'unreadable' };
 
@@ -26,11 +35,11 @@ export interface View {
  * An unreadable object comes before every pod: it may be the one that holds the address now, or make a second claimant of it.
  * A finished pod on the host's network counts like a running one: the address is its node's all the same.
  */
-export function answer(index: Pick<PodIndex, 'holders' | 'isHostIp' | 'isUnreadable'>, ip: string, view: View): Answer {
+export function answer<P extends Claimant>(index: Claimed<P>, ip: string, view: View): Answer<P> {
   if (view.clusterCidrs.length > 0 && !view.clusterCidrs.some((cidr) => cidr.contains(ip))) return OUTSIDE;
   if (index.isUnreadable(ip)) return UNREADABLE;
-  const eligible: Pod[] = [];
-  let staying: Pod | undefined;
+  const eligible: P[] = [];
+  let staying: P | undefined;
   let terminating = 0;
   let holders = 0;
   for (const pod of index.holders(ip)) {
@@ -48,13 +57,18 @@ export function answer(index: Pick<PodIndex, 'holders' | 'isHostIp' | 'isUnreada
   return { kind: 'ambiguous', candidates: eligible.sort(compareNames) };
 }
 
-function noneOf(index: Pick<PodIndex, 'isHostIp'>, ip: string, holders: number, view: View): Answer {
+function noneOf(
+  index: Pick<Claimed<unknown>, 'isHostIp'>,
+  ip: string,
+  holders: number,
+  view: View,
+): Extract<Answer, { kind: 'none' }> {
   if (index.isHostIp(ip)) return NODE;
   if (holders > 0) return TERMINAL;
   return view.partial ? NOT_IN_VIEW : NO_POD;
 }
 
-const UNREADABLE: Answer = Object.freeze({ kind: 'unreadable' });
+const UNREADABLE: Extract<Answer, { kind: 'unreadable' }> = Object.freeze({ kind: 'unreadable' });
 const OUTSIDE = none('outside-cluster-cidr');
 const HOST_NETWORK = none('host-network');
 const NODE = none('node');
@@ -62,7 +76,7 @@ const TERMINAL = none('terminal');
 const NO_POD = none('no-pod');
 const NOT_IN_VIEW = none('not-in-view');
 
-function none(reason: NoneReason): Answer {
+function none(reason: NoneReason): Extract<Answer, { kind: 'none' }> {
   return Object.freeze({ kind: 'none', reason });
 }
 

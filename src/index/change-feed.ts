@@ -30,7 +30,7 @@ const MOST_CHARACTERS = 64 * 1024 * 1024;
 
 const weights = new WeakMap<StringMap, number>();
 
-function charactersOf(map: StringMap): number {
+export function charactersOf(map: StringMap): number {
   let count = weights.get(map);
   if (count === undefined) {
     count = 0;

@@ -21,6 +21,14 @@ export class Claims<K, V extends object> {
     return claim instanceof Set ? [...claim] : [claim];
   }
 
+  /** All claimants of all keys. What comes or goes meanwhile may be among them or not. */
+  *all(): Generator<V, void, undefined> {
+    for (const claim of this.#map.values()) {
+      if (claim instanceof Set) yield* claim;
+      else yield claim;
+    }
+  }
+
   /** Claiming twice is claiming once. */
   add(key: K, claimant: V): void {
     const claim = this.#map.get(key);

@@ -104,6 +104,19 @@ export class PodIndex {
     return this.#unreadable.holds(ip) || this.#live.holders(ip).some((pod) => this.#unreadable.isAbout(pod));
   }
 
+  /** All addresses that `isUnreadable`. */
+  unreadableIps(): ReadonlySet<string> {
+    const ips = new Set<string>();
+    for (const { object } of this.#unreadable.values()) {
+      for (const ip of object.ips) ips.add(ip);
+      const { key, namespace = '', name = '' } = object;
+      for (const pod of [this.#live.byUid(key), this.#live.byName({ namespace, name })]) {
+        for (const ip of pod?.podIps ?? []) ips.add(ip);
+      }
+    }
+    return ips;
+  }
+
   /** Whether what is known of a pod, if anything, may be out of date, because the object was set aside: by uid, by name, or a pod. */
   isSetAside(reference: Reference): boolean {
     return this.#unreadable.isAbout(reference);

@@ -41,7 +41,7 @@ export function sameStrings(a: StringMap, b: StringMap): boolean {
 }
 
 /** Of owners and workloads: flat, texts only. */
-function sameFields(a: object | undefined, b: object | undefined): boolean {
+export function sameFields(a: object | undefined, b: object | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a === b || sameStrings(a as StringMap, b as StringMap);
 }

@@ -61,7 +61,15 @@ test('the demo answers within 10 s what it says it answers, and Ctrl-C ends it',
   assert.equal((await ask('is it ready')).body['status'], 'ready');
   const metrics = await request([...urls].find(([key]) => key.includes('Prometheus'))?.[1] ?? '');
   assert.match(await metrics.body.text(), /^podwhois_pods \d+$/m);
-  assert.equal(urls.size, 8);
+  assert.equal(urls.size, 9);
+  const hands = (await ask('changed hands')).body['history'] as { name: string; held_until: string | null }[];
+  assert.deepEqual(
+    hands.map(({ name, held_until: end }) => [name, end === null]),
+    [
+      ['first-holder', false],
+      ['second-holder', true],
+    ],
+  );
 
   const stream = await request([...urls].find(([key]) => key.includes('what happens'))?.[1] ?? '');
   let events = '';
@@ -94,6 +102,13 @@ test('the demo answers within 10 s what it says it answers, and Ctrl-C ends it',
   const { code, stdout } = await podwhois(args.split(' '));
   assert.equal(code, 1);
   assert.match(stdout, /Deployment\/hello\n.*none \(host-network\)\n$/);
+  const [, more = ''] = /npm run podwhois -- (history .*)/.exec(text) ?? [];
+  const history = await podwhois(more.split(' '));
+  assert.equal(history.code, 0);
+  assert.match(
+    history.stdout,
+    /^FROM .*\n<=.* demo +first-holder .*\n.* - +demo +second-holder .*\nnobody was watching from - until .*\n$/,
+  );
   assert.equal(await end('SIGINT'), 0);
 });
 

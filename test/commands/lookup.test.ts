@@ -214,7 +214,7 @@ test('what is not the answer of podwhois is an error, never a miss and never a p
   ] as const) {
     status = nextStatus;
     body = nextBody;
-    await assert.rejects(askServer({ server: url }, ips), (error: Error) => {
+    await assert.rejects(askServer({ server: url }, { ips }), (error: Error) => {
       assert.ok(error instanceof LookupError);
       assert.ok(
         error.message.startsWith(`${url} answers ${status}`) && !error.message.includes('\u001b'),

@@ -63,6 +63,7 @@ test('the OpenAPI document lists every path and method, each with its parameters
         '/openapi.json',
         '/pod',
         '/pods',
+        '/pods/history',
         '/pods/stream',
         '/ready',
         '/readyz',

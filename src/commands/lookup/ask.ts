@@ -32,22 +32,27 @@ export interface Target {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface Addresses {
+  readonly ips: readonly string[];
+  /** Who had them then; undefined: now. */
+  readonly at?: string | undefined;
+}
+
 /** Asks for all addresses and returns one result each, in order. Throws `LookupError`. */
-export async function askServer(target: Target, ips: readonly string[]): Promise<Result[]> {
+export async function askServer(target: Target, { ips, at }: Addresses): Promise<Result[]> {
   const agent = agentFor(target);
   const results: Result[] = [];
   try {
     const [only] = ips;
-    if (ips.length === 1 && only !== undefined) return [await askOne(target, only, agent)];
+    if (ips.length === 1 && only !== undefined) return [await askOne(target, { ip: only, at }, agent)];
     for (let start = 0; start < ips.length; start += BATCH) {
-      results.push(...(await askBatch(target, ips.slice(start, start + BATCH), agent)));
+      results.push(...(await askBatch(target, { ips: ips.slice(start, start + BATCH), at }, agent)));
     }
     return results;
   } finally {
     await agent.destroy();
   }
 }
-
 /** One connection to the server. */
 export function agentFor({ server }: Target): Agent {
   // Node trusts its own list and NODE_EXTRA_CA_CERTS; a cluster's CA is more often installed in the system.
@@ -57,17 +62,23 @@ export function agentFor({ server }: Target): Agent {
   return new Agent({ connections: 1, maxResponseSize: MAX_BODY, ...(ca && { connect: { ca } }) });
 }
 
-async function askOne(target: Target, ip: string, agent: Agent): Promise<Result> {
-  const { status, body } = await exchange(target, `pod?ip=${encodeURIComponent(ip)}`, { agent });
+interface Address {
+  readonly ip: string;
+  readonly at: string | undefined;
+}
+
+async function askOne(target: Target, { ip, at }: Address, agent: Agent): Promise<Result> {
+  const then = at === undefined ? '' : `&at=${encodeURIComponent(at)}`;
+  const { status, body } = await exchange(target, `pod?ip=${encodeURIComponent(ip)}${then}`, { agent });
   if (status === 200 && isRecord(body) && typeof body['uid'] === 'string') return { ip, status, pod: body };
   // A 404 of some other server must not read as "no pod".
   if (status !== 200 && isErrorBody(body) && (status !== 404 || 'reason' in body)) return { ...pick(body), ip, status };
   throw notPodwhois(target.server, status, body);
 }
 
-async function askBatch(target: Target, ips: readonly string[], agent: Agent): Promise<Result[]> {
+async function askBatch(target: Target, { ips, at }: Addresses, agent: Agent): Promise<Result[]> {
   const { server } = target;
-  const { status, body } = await exchange(target, 'pods/lookup', { agent, json: { ips } });
+  const { status, body } = await exchange(target, 'pods/lookup', { agent, json: { ips, at } });
   const results = isRecord(body) ? body['results'] : undefined;
   if (status !== 200 || !Array.isArray(results) || results.length !== ips.length)
     throw notPodwhois(server, status, body);

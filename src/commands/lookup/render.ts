@@ -1,16 +1,59 @@
 import { Document, isScalar, visit } from 'yaml';
 import { escapeInDocument, isUnsafe, oneLine } from '../../terminal.ts';
 import type { Result } from './ask.ts';
+import type { History } from './ask-history.ts';
 import type { Format } from './formats.ts';
 
 /** The results as text that is safe on a terminal, whatever the cluster's names and labels hold. */
 export function render(results: readonly Result[], format: Format): string {
-  if (format === 'json') return `${escapeInDocument(JSON.stringify(results, null, 2))}\n`;
-  return format === 'yaml' ? yaml(results) : table(results, format === 'wide');
+  if (format === 'table' || format === 'wide') return table(results, format === 'wide');
+  return documentOf(results, format);
 }
 
-function yaml(results: readonly Result[]): string {
-  const document = new Document(results);
+/** What is known of an address, safe in the same way. A bound that nobody has seen is written `<=` or `>=`. */
+export function renderHistory(answer: History, format: Format): string {
+  if (format !== 'table' && format !== 'wide') return documentOf(answer, format);
+  const { history, holes } = answer;
+  const header = [
+    'FROM',
+    'UNTIL',
+    'NAMESPACE',
+    'POD',
+    'NODE',
+    'WORKLOAD',
+    ...(format === 'wide' ? ['SERVICE-ACCOUNT', 'UID'] : []),
+  ];
+  const rows = history.map((row) =>
+    [
+      ...heldOf(row),
+      cell(row['namespace']),
+      cell(row['name']),
+      cell(row['node_name']),
+      kindAndName(row['workload']),
+      cell(row['service_account']),
+      cell(row['uid']),
+    ].slice(0, header.length),
+  );
+  const blind = holes.map(({ from, until }) => `nobody was watching from ${orEver(from)} until ${orEver(until)}\n`);
+  return columns([header, ...rows]) + blind.join('');
+}
+
+const orEver = (time: unknown): string => (time === null ? '-' : cell(time));
+
+function heldOf(row: Readonly<Record<string, unknown>>): [string, string] {
+  const [from, until] = [cell(row['held_from']), cell(row['held_until'])];
+  return [
+    row['held_from_observed'] === false ? `<=${from}` : from,
+    row['held_until_observed'] === false ? `>=${until}` : until,
+  ];
+}
+
+function documentOf(value: unknown, format: 'json' | 'yaml'): string {
+  return format === 'json' ? `${escapeInDocument(JSON.stringify(value, null, 2))}\n` : yaml(value);
+}
+
+function yaml(value: unknown): string {
+  const document = new Document(value);
   visit(document, {
     // Only double-quoted scalars can hold an escape.
     Scalar(_key, node) {
@@ -31,9 +74,15 @@ function table(results: readonly Result[], wide: boolean): string {
   const rows = results.map((result) =>
     (result.pod ? podRow(result.ip, result.pod) : missRow(result)).slice(0, header.length),
   );
-  const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  return columns([header, ...rows]);
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const [header = []] = rows;
+  const width = (column: number): number => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0);
+  const widths = header.map((_, column) => width(column));
   // What stands last in its line must not widen the column for the others: a reason can be a sentence.
-  return [header, ...rows]
+  return rows
     .map((row) =>
       row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  '),
     )
@@ -42,7 +91,8 @@ function table(results: readonly Result[], wide: boolean): string {
 }
 
 function podRow(ip: string, pod: Readonly<Record<string, unknown>>): string[] {
-  const phase = cell(pod['phase']) + (pod['terminating'] === true ? ',terminating' : '');
+  const flags = ['terminating', 'inferred'].filter((flag) => pod[flag] === true);
+  const phase = [cell(pod['phase']), ...flags].join(',');
   const basic = [
     oneLine(ip),
     cell(pod['namespace']),
@@ -56,7 +106,7 @@ function podRow(ip: string, pod: Readonly<Record<string, unknown>>): string[] {
     kindAndName(pod['owner']),
     cell(pod['service_account']),
     cell(pod['host_ip']),
-    pod['ready'] === true ? 'yes' : 'no',
+    pod['ready'] === undefined ? '-' : pod['ready'] === true ? 'yes' : 'no',
     cell(pod['uid']),
   ];
 }

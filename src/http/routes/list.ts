@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { answer } from '../../index/answer.ts';
 import { ascii, goneSignal, JSON_TYPE, sendJson } from '../answering.ts';
-import { requireFresh } from '../parameters.ts';
+import { pageSize, requireFresh } from '../parameters.ts';
 import type { App, Parts } from '../parts.ts';
 import { podFilter } from '../pod-filter.ts';
 import type { PodFilter } from '../pod-filter.ts';
@@ -159,12 +159,6 @@ async function* byAddress(parts: Parts, filter: PodFilter, signal: AbortSignal):
     if (piece !== '') yield piece;
   }
   yield `},"count":${given.size}${podJson.view}}`;
-}
-
-function pageSize(text: string | undefined, fallback: number, max: number): number {
-  const size = text === undefined ? fallback : Number(text);
-  if (size < 1 || size > max) throw new Problem('invalid_request', `limit: expected a number from 1 to ${max}`);
-  return size;
 }
 
 function position(token: string, filter: PodFilter): Position {

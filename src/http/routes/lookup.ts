@@ -4,11 +4,13 @@ import { AsciiTexts } from '../ascii-text.ts';
 import { goneSignal, sendDecision, sendJson } from '../answering.ts';
 import { asciiJson } from '../ascii-json.ts';
 import type { App, Parts } from '../parts.ts';
+import { INSTANT } from '../instant.ts';
 import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { INVALID_IP } from '../lookup.ts';
 import type { Decision } from '../lookup.ts';
-import { answers, Duration, ErrorAnswer, PodRef, query, Reason, Text, View, Word } from '../schemas.ts';
+import type { PastDecision } from '../past-lookup.ts';
+import { answers, Duration, ErrorAnswer, PastPod, PodRef, query, Reason, Text, View, Word } from '../schemas.ts';
 
 const PodQuery = query({
   ip: Type.Optional(Text('an IPv4 or IPv6 address', 8192)),
@@ -16,6 +18,7 @@ const PodQuery = query({
   namespace: Type.Optional(Word('together with name')),
   name: Type.Optional(Word('together with namespace')),
   container_id: Type.Optional(Word('with or without its scheme, of any container of the pod', 512)),
+  at: Type.Optional(Text(`with ip: who had it then; ${INSTANT}`, 64)),
   wait: Type.Optional(Duration('with ip: how long to wait for a pod to have it, at most 2s')),
   max_staleness: Type.Optional(Duration('refuse an answer older than this, at most SERVE_MAX_STALENESS')),
 });
@@ -24,7 +27,7 @@ const LOOKUP_ERRORS = ['pod_not_found', 'ambiguous', 'not_synced', 'stale', 'unr
 
 /** `/pod` and `/whoami`: one pod, or why not. */
 export function lookupRoutes(app: App, parts: Parts): void {
-  const { lookup, waiters, limits } = parts;
+  const { lookup, pastLookup, waiters, limits } = parts;
 
   app.get(
     '/pod',
@@ -34,12 +37,17 @@ export function lookupRoutes(app: App, parts: Parts): void {
         description:
           'Exactly one question: ip, uid, namespace with name, or container_id. An address is answered by the one live pod it can belong to; the others find every pod there is, finished and host-network ones too.',
         querystring: PodQuery,
-        response: answers({ 200: PodRef }, ['invalid_request', 'invalid_ip', ...LOOKUP_ERRORS]),
+        response: answers({ 200: Type.Union([PodRef, PastPod], { description: 'with at: who it was then' }) }, [
+          'invalid_request',
+          'invalid_ip',
+          ...LOOKUP_ERRORS,
+        ]),
       },
     },
     async (request, reply) => {
       checkQuestion(request.query);
-      const { ip, wait, max_staleness: staleness } = request.query;
+      const { ip, at, wait, max_staleness: staleness } = request.query;
+      if (ip !== undefined && at !== undefined) return sendDecision(reply, pastLookup.byAddress(ip, at));
       const limit = boundedDuration('max_staleness', staleness, parts.settings.serveMaxStaleness);
       if (ip === undefined) return sendDecision(reply, lookup.count(lookup.bySelf(request.query, limit)));
       const ms = boundedDuration('wait', wait, limits.maxWait) ?? 0;
@@ -82,15 +90,17 @@ const Result = Type.Object({
   code: Type.Optional(Type.Index(ErrorAnswer, ['code'])),
   reason: Type.Optional(Reason),
   candidates: Type.Optional(Type.Index(ErrorAnswer, ['candidates'])),
-  pod: Type.Optional(PodRef),
+  at: Type.Optional(Type.String({ description: 'as it was given' })),
+  pod: Type.Optional(Type.Union([PodRef, PastPod])),
 });
 
 /** `POST /pods/lookup`: many addresses at once. */
-export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson }: Parts): void {
+export function batchRoutes(app: App, { lookup, pastLookup, freshness, limits, room, podJson }: Parts): void {
   const texts = new AsciiTexts();
+  const at = Type.Optional(Text(INSTANT, 64));
   const answerTo = (given: string): Decision => {
     const ip = canonicalIp(given);
-    return ip === undefined ? INVALID_IP : lookup.ofAddress(ip);
+    return lookup.count(ip === undefined ? INVALID_IP : lookup.ofAddress(ip));
   };
   app.post(
     '/pods/lookup',
@@ -98,7 +108,13 @@ export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson
       schema: {
         summary: 'Which pods have these addresses?',
         body: Type.Object(
-          { ips: Type.Array(Type.String(), { maxItems: limits.maxBatch }) },
+          {
+            ips: Type.Array(
+              Type.Union([Type.String(), Type.Object({ ip: Type.String(), at }, { additionalProperties: false })]),
+              { maxItems: limits.maxBatch },
+            ),
+            at,
+          },
           { additionalProperties: false },
         ),
         querystring: query({}),
@@ -127,15 +143,18 @@ export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson
       },
     },
     (request, reply) => {
-      requireFresh(freshness);
+      const { ips, at: common } = request.body;
+      const questions = ips.map((one) => (typeof one === 'string' ? { ip: one, at: common } : { at: common, ...one }));
+      // What was known then does not age.
+      if (questions.length === 0 || questions.some(({ at }) => at === undefined)) requireFresh(freshness);
       const take = room.begin(reply.raw);
       const text = texts.take();
       text.add('{"results":[');
-      for (const [i, ip] of request.body.ips.entries()) {
-        const separator = i === 0 ? '' : ',';
+      for (const [i, { ip, at }] of questions.entries()) {
+        text.add(i === 0 ? head(ip, at) : `,${head(ip, at)}`);
         // Labels are other people's and may be a megabyte long.
-        const isFull = text.length > limits.maxBatchBytes;
-        text.add(separator + (isFull ? shed(ip) : result(ip, lookup.count(answerTo(ip)))));
+        if (text.length > limits.maxBatchBytes) text.add(SHED);
+        else text.add(result(at === undefined ? answerTo(ip) : pastLookup.byAddress(ip, at)));
       }
       text.add(`]${podJson.view}}`);
       take(text.length);
@@ -146,11 +165,13 @@ export function batchRoutes(app: App, { lookup, freshness, limits, room, podJson
   );
 }
 
-const shed = (ip: string): string => `{"ip":${asciiJson(ip)},"status":503,"code":"overloaded"}`;
+const head = (ip: string, at: string | undefined): string =>
+  at === undefined ? `{"ip":${asciiJson(ip)}` : `{"ip":${asciiJson(ip)},"at":${asciiJson(at)}`;
 
-function result(ip: string, { status, code, reason, candidates, body }: Decision): string {
-  const head = `{"ip":${asciiJson(ip)},"status":${status}`;
-  if (code === undefined) return `${head},"pod":${body}}`;
+const SHED = ',"status":503,"code":"overloaded"}';
+
+function result({ status, code, reason, candidates, body }: Decision | PastDecision): string {
+  if (code === undefined) return `,"status":${status},"pod":${body}}`;
   const why = reason === undefined ? '' : `,"reason":"${reason}"`;
-  return `${head},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
+  return `,"status":${status},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
 }

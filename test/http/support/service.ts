@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import type { TestContext } from 'node:test';
-import type { Clock, HttpSettings, ServerOptions, Source } from '../../../src/http/context.ts';
+import type { Clock, HttpSettings, Past, ServerOptions, Source } from '../../../src/http/context.ts';
 import type { Limits } from '../../../src/http/limits.ts';
 import type { HttpPlug } from '../../../src/http/plug.ts';
 import { createServer } from '../../../src/http/server.ts';
@@ -86,6 +86,7 @@ export interface ServiceOptions {
   readonly clock?: Clock;
   readonly tokens?: ServerOptions['tokens'];
   readonly tls?: ServerOptions['tls'];
+  readonly past?: Past;
   readonly plugs?: readonly HttpPlug[];
   /** One more, made of what the server is made of. */
   readonly plug?: (core: Core) => Promise<HttpPlug>;
@@ -139,6 +140,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
       },
       limits: options.limits ?? {},
       ...(options.besides && { besides: options.besides }),
+      ...(options.past && { past: options.past }),
       tokens: options.tokens,
       tls: options.tls,
       version: '0.0.0',

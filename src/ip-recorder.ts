@@ -1,0 +1,262 @@
+import { answerThen, backTo, tenureOf } from './index/history/answer-then.ts';
+import type { Then } from './index/history/answer-then.ts';
+import { isHeld } from './index/history/interval.ts';
+import type { Holder, Moment, Tenure } from './index/history/interval.ts';
+import { IpHistory } from './index/history/ip-history.ts';
+import { Unwatched } from './index/history/unwatched.ts';
+import type { View } from './index/answer.ts';
+import type { PodIndex } from './index/pod-index.ts';
+import type { Counters } from './metrics.ts';
+
+export interface RecorderOptions {
+  readonly index: Pick<PodIndex, 'changes' | 'walk' | 'isHostIp' | 'unreadable' | 'unreadableIps'>;
+  readonly view: View;
+  /** How fresh the index is. */
+  readonly source: { readonly synced: boolean; ageMs(): number };
+  readonly clock: {
+    now(): number;
+    wall(): number;
+    sleep(ms: number, signal: AbortSignal): Promise<void>;
+  };
+  readonly counters: Counters['history_holes_total'];
+  /** What ended longer ago is forgotten. */
+  readonly retentionMs: number;
+  readonly maxEnded: number;
+  /** Past this age nobody is watching. */
+  readonly maxAgeMs: number;
+  readonly onError: (error: unknown) => void;
+}
+
+type HoleCause = keyof Counters['history_holes_total'];
+
+/** Changes taken over in one turn of the event loop, pods or intervals compared: about a millisecond of work. */
+const PIECE = 1_024;
+const LOOK_EVERY_MS = 1_000;
+/** The process stood still: what came meanwhile was heard of when it went on. */
+const STALL_MS = 5_000;
+/** What is less is NTP slewing, and rounding. */
+const LEAST_STEP_MS = 100;
+
+/**
+ * Writes down who holds which address while the index changes: pulls from the change feed, in bounded pieces, and gives every
+ * change the time it was heard at. Inside, time is the clock that never goes back. Outside it is the wall clock as it is now: when
+ * that is put right, what was written down before is put right with it.
+ *
+ *     hole (start) ──first comparison──► watching ──► hole: past `maxAgeMs`; the feed was overrun; the process stood still
+ *                                            ▲               │ fresh, every change taken over, compared after an overrun
+ *                                            └───────────────┘
+ */
+export class IpRecorder {
+  readonly #options: RecorderOptions;
+  readonly #history: IpHistory;
+  readonly #unwatched = new Unwatched();
+  /** Of the last change taken over. */
+  #sequence = -1;
+  #comparison: Generator<void, void, undefined> | undefined;
+  #now: Moment;
+  /** When nothing was left to be taken over. */
+  #caughtUpAt: Moment;
+  #looked: Moment;
+  #stalledUntil: Moment = -Infinity;
+  /** From moments to the wall clock. */
+  #offset: number;
+  #isScheduled = false;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#history = new IpHistory({ maxEnded: options.maxEnded });
+    this.#now = this.#caughtUpAt = this.#looked = Math.round(options.clock.now());
+    this.#offset = Math.round(options.clock.wall() - this.#now);
+  }
+
+  /** Resolves when the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, index } = this.#options;
+    const stop = index.changes.onChange(() => this.#safely(() => this.#pull()));
+    try {
+      while (!signal.aborted) {
+        this.#safely(() => this.look());
+        await clock.sleep(LOOK_EVERY_MS, signal);
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  /** For the gauges. */
+  get intervals(): number {
+    return this.#history.size;
+  }
+
+  /** How far back answers go, in milliseconds; less than the retention when there was more than may be kept. */
+  get depthMs(): number {
+    const began = this.#unwatched.holes[0]?.until ?? this.#now;
+    return this.#now - Math.max(began, this.#reach);
+  }
+
+  /** Everything has been compared once. */
+  get isReady(): boolean {
+    return this.#unwatched.holes[0]?.until !== undefined;
+  }
+
+  /** The wall clock, in milliseconds since 1970. */
+  now(): number {
+    this.#pull();
+    return Math.max(this.#options.clock.wall(), this.#now + this.#offset);
+  }
+
+  /** Who answered for a canonical address then. `wall` is not later than `now`. */
+  at(ip: string, wall: number): Then {
+    this.#pull();
+    const moment = Math.min(this.#now, wall - this.#offset);
+    const { view, index } = this.#options;
+    const intervals = this.#history.of(ip, backTo(this.#unwatched, moment));
+    const isHostIp = (one: string): boolean => index.isHostIp(one);
+    const then = answerThen(ip, moment, { intervals, unwatched: this.#unwatched, reach: this.#reach, view, isHostIp });
+    return this.#toWall(then);
+  }
+
+  /** Since when everything is known that is not in a hole. */
+  get reach(): number {
+    return this.#reach + this.#offset;
+  }
+
+  /** The times in which nobody was watching, and that touch [since, until). */
+  holes(since: number, until: number): readonly { readonly from: number; readonly until: number | undefined }[] {
+    return this.#unwatched.holes
+      .map((hole) => ({
+        from: hole.from + this.#offset,
+        until: hole.until === undefined ? undefined : hole.until + this.#offset,
+      }))
+      .filter((hole) => hole.from < until && (hole.until ?? Infinity) > since);
+  }
+
+  /**
+   * Who held addresses, one tenure for each time: of one address, or of all. Yields undefined for what is looked at and is none, so that a
+   * long search can be cut into pieces.
+   */
+  *tenures(ip: string | undefined): Generator<Tenure | undefined, void, undefined> {
+    this.#pull();
+    for (const interval of ip === undefined ? this.#history.all() : this.#history.of(ip, -Infinity)) {
+      const isLast = isHeld(interval) && !interval.goesOn && (interval.until ?? Infinity) >= this.#reach;
+      yield isLast ? this.#tenureToWall(tenureOf(interval, interval, this.#unwatched)) : undefined;
+    }
+  }
+
+  get #reach(): Moment {
+    return Math.max(this.#history.reach, this.#now - this.#options.retentionMs);
+  }
+
+  /** What does not announce itself; `run` calls it every second. */
+  look(): void {
+    const { index, retentionMs } = this.#options;
+    const before = this.#looked;
+    this.#pull();
+    this.#looked = this.#now;
+    if (this.isReady && (index.unreadable > 0 || this.#history.hasDoubts)) {
+      this.#history.doubt(index.unreadableIps(), before, this.#now);
+    }
+    this.#history.forgetBefore(this.#now - retentionMs);
+  }
+
+  #pull(): void {
+    this.#tick();
+    const { source } = this.#options;
+    // Before that nobody may read the index.
+    if (!source.synced) return;
+    const isCaughtUp = this.#takeOver();
+    if (!isCaughtUp) this.#soon();
+    const provenAt = this.#now - source.ageMs();
+    if (!(provenAt >= this.#now - this.#options.maxAgeMs)) this.#lost('stale', Math.floor(provenAt));
+    else if (isCaughtUp && provenAt >= this.#stalledUntil) {
+      this.#caughtUpAt = this.#now;
+      this.#unwatched.end(this.#now);
+    }
+  }
+
+  #tick(): void {
+    const { clock } = this.#options;
+    const before = this.#now;
+    this.#now = Math.max(before, Math.round(clock.now()));
+    const offset = Math.round(clock.wall() - this.#now);
+    if (Math.abs(offset - this.#offset) >= LEAST_STEP_MS) this.#offset = offset;
+    if (this.#now - before <= STALL_MS) return;
+    this.#lost('stalled', before);
+    // Bytes that waited in a socket prove nothing (rule B11).
+    this.#stalledUntil = this.#now;
+  }
+
+  /** One piece. Whether nothing is left. */
+  #takeOver(): boolean {
+    const { changes } = this.#options.index;
+    const news = changes.since(this.#sequence);
+    if (news === undefined) {
+      this.#lost('overrun', this.#caughtUpAt);
+      this.#sequence = changes.sequence;
+      this.#comparison = this.#compare();
+    } else {
+      for (const { type, pod, previous } of news.slice(0, PIECE)) {
+        if (type === 'deleted') this.#history.lose(pod, this.#now);
+        else this.#history.see(pod, previous?.podIps ?? [], this.#now);
+      }
+      this.#sequence += Math.min(news.length, PIECE);
+      if (news.length > PIECE) return false;
+    }
+    // Only when nothing is left of the feed: what is walked is then what the changes have led to.
+    if (this.#comparison?.next().done !== false) this.#comparison = undefined;
+    return this.#comparison === undefined;
+  }
+
+  *#compare(): Generator<void, void, undefined> {
+    const history = this.#history;
+    history.compare();
+    for (let after: Holder | undefined, looked = PIECE; looked === PIECE;) {
+      looked = 0;
+      for (const pod of this.#options.index.walk(after ? { after } : {})) {
+        history.see(pod, [], this.#now);
+        after = pod;
+        if (++looked === PIECE) break;
+      }
+      if (looked === PIECE) yield;
+    }
+    let looked = 0;
+    for (const _ of history.endMissing(() => this.#now)) if (++looked % PIECE === 0) yield;
+  }
+
+  #lost(cause: HoleCause, from: Moment): void {
+    if (!this.#unwatched.isOpen) this.#options.counters[cause]++;
+    this.#unwatched.begin(from);
+  }
+
+  #soon(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#safely(() => this.#pull());
+    });
+  }
+
+  /** Whatever goes wrong here must not end the process, which serves lookups: what was missed is a hole, and compared anew. */
+  #safely(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#lost('overrun', this.#caughtUpAt);
+      this.#sequence = -1;
+      this.#options.onError(error);
+    }
+  }
+
+  #toWall(then: Then): Then {
+    if (then.kind === 'one') return { ...then, tenure: this.#tenureToWall(then.tenure) };
+    if (then.kind !== 'not-observed') return then;
+    const { before, after } = then;
+    return { ...then, before: before && this.#tenureToWall(before), after: after && this.#tenureToWall(after) };
+  }
+
+  #tenureToWall({ from, until, ...rest }: Tenure): Tenure {
+    const offset = this.#offset;
+    return { ...rest, from: { ...from, at: from.at + offset }, until: until && { ...until, at: until.at + offset } };
+  }
+}

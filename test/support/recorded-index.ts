@@ -1,0 +1,44 @@
+import { once } from 'node:events';
+import { IpRecorder } from '../../src/ip-recorder.ts';
+import type { RecorderOptions } from '../../src/ip-recorder.ts';
+import { PodIndex } from '../../src/index/pod-index.ts';
+import type { PodIndexOptions } from '../../src/index/pod-index.ts';
+import { zeroCounters } from '../../src/metrics.ts';
+
+/** An index and what is written down of it, in a time that the test moves. */
+export class RecordedIndex {
+  readonly index: PodIndex;
+  readonly recorder: IpRecorder;
+  readonly counters = zeroCounters().history_holes_total;
+  readonly errors: unknown[] = [];
+  now = 0;
+  wall = 1_000_000;
+  synced = true;
+  age = 0;
+
+  constructor(options: PodIndexOptions & Partial<RecorderOptions> = {}) {
+    this.index = new PodIndex(options);
+    this.recorder = new IpRecorder({
+      index: this.index,
+      view: { partial: false, clusterCidrs: [] },
+      source: Object.defineProperty({ synced: true, ageMs: () => this.age }, 'synced', { get: () => this.synced }),
+      clock: {
+        now: () => this.now,
+        wall: () => this.wall,
+        sleep: async (_ms, signal) => void (await once(signal, 'abort')),
+      },
+      counters: this.counters,
+      retentionMs: 3_600_000,
+      maxEnded: 100_000,
+      maxAgeMs: 90_000,
+      onError: (error) => void this.errors.push(error),
+      ...options,
+    });
+  }
+
+  /** Both clocks. */
+  pass(ms: number): void {
+    this.now += ms;
+    this.wall += ms;
+  }
+}

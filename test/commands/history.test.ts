@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { podwhois } from '../support/cli.ts';
+
+const ROW = {
+  ip: '10.42.0.5',
+  name: 'web-1',
+  namespace: 'shop',
+  uid: 'uid-1',
+  labels: {},
+  node_name: 'node-1',
+  service_account: 'web',
+  workload: { kind: 'Deployment', name: 'web', source: 'owner' },
+  host_network: false,
+  held_from: '2026-11-20T14:00:00.000Z',
+  held_from_observed: true,
+  held_until: null,
+  held_until_observed: null,
+};
+const PAGE = { count: 1, history: [ROW], known_from: '2026-11-20T13:30:00.000Z', holes: [] };
+
+/** A server that gives these answers in turn, the last again and again, and tells what it was asked. */
+async function answering(t: TestContext, ...answers: readonly { readonly status?: number; readonly body: unknown }[]) {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    void (async () => {
+      const body = await text(request);
+      const { status = 200, body: answer } = answers[Math.min(asked.length, answers.length - 1)] ?? { body: {} };
+      asked.push(`${request.method} ${request.url}${body && ` ${body}`}`);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+    })();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => void server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+test('history shows who held an address when, and what nobody has seen', async (t) => {
+  const former = {
+    ...ROW,
+    name: 'a-longer-name',
+    workload: null,
+    held_from_observed: false,
+    held_until: '2026-11-20T14:00:00.000Z',
+    held_until_observed: false,
+  };
+  const holes = [{ from: null, until: '2026-11-20T13:40:00.000Z' }];
+  const { url, asked } = await answering(t, { body: { ...PAGE, history: [former, ROW], holes } });
+  const { code, stdout, stderr } = await podwhois(['history', '10.42.0.5', '--server', url]);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  assert.deepEqual(stdout.split('\n'), [
+    'FROM                        UNTIL                       NAMESPACE  POD            NODE    WORKLOAD',
+    '<=2026-11-20T14:00:00.000Z  >=2026-11-20T14:00:00.000Z  shop       a-longer-name  node-1  -',
+    '2026-11-20T14:00:00.000Z    -                           shop       web-1          node-1  Deployment/web',
+    'nobody was watching from - until 2026-11-20T13:40:00.000Z',
+    '',
+  ]);
+  assert.deepEqual(asked, ['GET /pods/history?ip=10.42.0.5&limit=1000']);
+});
+
+test('history follows the pages, and --since is so long ago or a time', async (t) => {
+  const { url, asked } = await answering(t, { body: { ...PAGE, continue: 'next' } }, { body: PAGE });
+  const { code, stdout } = await podwhois(['history', 'fd00::1', '--since', '24h', '-o', 'json', '--server', url]);
+  assert.equal(code, 0);
+  assert.deepEqual(JSON.parse(stdout), { history: [ROW, ROW], known_from: PAGE.known_from, holes: [] });
+  await podwhois(['history', 'fd00::1', '--since', '2026-11-20T14:00:00Z', '-o', 'yaml', '--server', url]);
+  assert.deepEqual(asked, [
+    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=-24h',
+    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=-24h&continue=next',
+    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=2026-11-20T14%3A00%3A00Z',
+  ]);
+});
+
+test('history says 1 when nobody is known to have had it, and 2 when there is no answer', async (t) => {
+  const none = await answering(t, { body: { ...PAGE, count: 0, history: [] } });
+  assert.equal((await podwhois(['history', '10.42.0.5', '--server', none.url])).code, 1);
+  for (const answer of [
+    { status: 503, body: { code: 'not_synced', message: 'not yet' } },
+    { status: 404, body: 'not found' },
+    { body: { history: 'x' } },
+  ]) {
+    const { url } = await answering(t, answer);
+    const { code, stdout, stderr } = await podwhois(['history', '10.42.0.5', '--server', url]);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /answers (503|404|200)/);
+  }
+});
+
+test('names that a terminal would obey are shown, not obeyed', async (t) => {
+  const { url } = await answering(t, { body: { ...PAGE, history: [{ ...ROW, name: 'a\u001b[2Jb' }] } });
+  for (const format of ['table', 'wide', 'json', 'yaml']) {
+    const { stdout } = await podwhois(['history', '10.42.0.5', '-o', format, '--server', url]);
+    assert.ok(stdout.includes('2Jb') && !stdout.includes('\u001b'), format);
+  }
+});
+
+test('lookup --at asks who had the addresses then', async (t) => {
+  const then = { ...ROW, terminating: true, at: '2026-11-20T14:03:00.000Z', inferred: true };
+  const one = await answering(t, { body: then });
+  const { code, stdout } = await podwhois(['lookup', '10.42.0.5', '--at', '-15m', '--server', one.url]);
+  assert.equal(code, 0);
+  assert.match(stdout, /\n10\.42\.0\.5 +shop +web-1 +node-1 +-,terminating,inferred +Deployment\/web\n$/);
+  const results = ['10.42.0.5', '10.42.0.6'].map((ip) => ({ ip, at: '-15m', status: 404, reason: 'not-observed' }));
+  const many = await answering(t, { body: { results } });
+  const both = await podwhois(['lookup', '10.42.0.5', '10.42.0.6', '--at', '-15m', '--server', many.url]);
+  assert.equal(both.code, 1);
+  assert.match(both.stdout, /none \(not-observed\)\n.*none \(not-observed\)\n$/);
+  assert.deepEqual(
+    [...one.asked, ...many.asked],
+    ['GET /pod?ip=10.42.0.5&at=-15m', 'POST /pods/lookup {"ips":["10.42.0.5","10.42.0.6"],"at":"-15m"}'],
+  );
+});

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
+import { withoutSecrets } from './log.ts';
 import type { Log } from './log.ts';
 
 /** Kubernetes takes up to a minute to bring a changed Secret or ConfigMap; this adds little to it. */
@@ -75,6 +76,7 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
       const contents = await readAll(paths);
       if (alike(contents, used)) {
         watched.isValid = true;
+        if (said !== '') log.info({ files: paths }, 'files are again as they were read last');
         said = '';
         continue;
       }
@@ -97,7 +99,11 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
       if (said !== String(err)) watched.reloads.failed++;
       if (said === String(err) && now - saidAt < REMIND_MS) continue;
       [said, saidAt] = [String(err), now];
-      log.error({ err, files: paths }, 'files have changed and cannot be used: what was read before stays');
+      // Whoever wrote the file is told what is wrong in it; a stack of ours tells them nothing.
+      log.error(
+        { reason: withoutSecrets((err as Error).message), files: paths },
+        'files have changed and cannot be used: what was read before stays',
+      );
     }
   }
 }

@@ -103,7 +103,9 @@ test('lookup sends the token, and verifies the certificate; healthcheck asks its
   const nowhere = await lookup({ ...asking, PODWHOIS_TOKEN_FILE: join(dir, 'nowhere') }, IP);
   assert.deepEqual([nowhere.code, /PODWHOIS_TOKEN_FILE.*ENOENT/.test(nowhere.stderr)], [2, true]);
   const stranger = await lookup({ PODWHOIS_URL: service.url, PODWHOIS_TOKEN_FILE: mounted.path('tokens') }, IP);
-  assert.deepEqual([stranger.code, /self-signed certificate/.test(stranger.stderr)], [2, true]);
+  assert.deepEqual([stranger.code, /SELF_SIGNED_CERT\); set NODE_EXTRA_CA_CERTS/.test(stranger.stderr)], [2, true]);
+  const plain = await lookup({ ...asking, PODWHOIS_URL: service.url.replace('https:', 'http:') }, IP);
+  assert.deepEqual([plain.code, /without an answer; .* with https:/.test(plain.stderr)], [2, true]);
 
   const environment = { HOST: '127.0.0.1', PORT: new URL(service.url).port };
   const tls = { ...environment, TLS_CERT_FILE: mounted.path('tls.crt') };

@@ -259,7 +259,7 @@ test('C3 the soft limit may not be above the hard one, and a soft one under 15s 
   // Where only the other one was given, the default that is too high names itself.
   assert.match(
     problemsOf({ SERVE_MAX_STALENESS: '1m' })[0] ?? '',
-    /^READY_MAX_STALENESS .*"90s": must be at most .*\(1m\)/,
+    /^READY_MAX_STALENESS .*is not set \(default: 90s\): must be at most .*\(1m\)/,
   );
   assert.deepEqual(problemsOf({ READY_MAX_STALENESS: '5m', SERVE_MAX_STALENESS: '5m' }), []);
   // A limit that is wrong by itself is not compared.

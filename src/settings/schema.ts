@@ -106,7 +106,9 @@ function problem(
 ): string {
   const [name, other, text] =
     flag === undefined ? [setting.variable, flagName(setting), variable] : [flagName(setting), setting.variable, flag];
-  const shown = setting.secret ? 'has a value that is not shown here' : `is ${show(text ?? setting.fallbackText)}`;
+  const unset = `is not set (default: ${setting.fallbackText})`;
+  const given = setting.secret ? 'has a value that is not shown here' : `is ${show(text ?? '')}`;
+  const shown = text === undefined || text.trim() === '' ? unset : given;
   return `${name} (or ${other}) ${shown}: must be ${expected}`;
 }
 

@@ -119,14 +119,27 @@ export async function exchange(
     });
     answer = { status: statusCode, body: parsed(await body.text()) };
   } catch (error) {
-    throw new LookupError(`cannot ask ${oneLine(server)}: ${because(error)}; ${CHANGE} to where podwhois listens`);
+    throw new LookupError(`cannot ask ${oneLine(server)}: ${because(error)}`);
   }
   if (answer.status !== 401) return answer;
   const refused = token === undefined ? 'wants a token' : 'does not accept the token';
   throw new LookupError(`${oneLine(server)} ${refused}: set --token-file or PODWHOIS_TOKEN_FILE`);
 }
 
+/** OpenSSL's names for a certificate that leads to no certificate authority known here. */
+const UNTRUSTED = /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)$/;
+
+/** What went wrong, and what to change. */
 function because(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' && UNTRUSTED.test(code))
+    return `its certificate comes from no authority that is known here (${code}); set NODE_EXTRA_CA_CERTS to a file with that authority's`;
+  if (code === 'UND_ERR_SOCKET')
+    return `the connection was closed without an answer; ${CHANGE}, with https:// where podwhois has a certificate`;
+  return `${fault(error)}; ${CHANGE} to where podwhois listens`;
+}
+
+function fault(error: unknown): string {
   const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
   if (code === 'ECONNREFUSED') return 'nothing listens there (connection refused)';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'its host name is not known';

@@ -214,7 +214,7 @@ test('forward auth is on when it says so, or by a rules file', () => {
 const COMBINATIONS: readonly (readonly [Record<string, string>, readonly RegExp[]])[] = [
   [ON, []],
   [{ FORWARD_AUTH: 'true', FORWARD_AUTH_DIRECT: 'true' }, []],
-  [{ FORWARD_AUTH: 'true' }, [/^TRUSTED_PROXIES .*"nobody": must be .*FORWARD_AUTH_DIRECT=true/]],
+  [{ FORWARD_AUTH: 'true' }, [/^TRUSTED_PROXIES .*is not set \(default: nobody\): must be .*FORWARD_AUTH_DIRECT=true/]],
   [{ FORWARD_AUTH_RULES: '/r' }, [/^TRUSTED_PROXIES /]],
   [{ FORWARD_AUTH: 'true', TRUSTED_PROXIES: ',' }, [/^TRUSTED_PROXIES /]],
   [{ FORWARD_AUTH: 'false', FORWARD_AUTH_RULES: '/r' }, []],

@@ -66,6 +66,7 @@ export async function watchFiles<T>(options: WatchOptions<T>): Promise<Watched<T
 async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: readonly string[]): Promise<void> {
   const { paths, parse, clock, log, signal } = options;
   let used = first;
+  let last = first;
   let refused: { readonly contents: readonly string[]; readonly error: unknown } | undefined;
   let said = '';
   let saidAt = 0;
@@ -74,6 +75,8 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
     if (signal.aborted) return;
     try {
       const contents = await readAll(paths);
+      const isWhole = alike(contents, last);
+      last = contents;
       if (alike(contents, used)) {
         watched.isValid = true;
         if (said !== '') log.info({ files: paths }, 'files are again as they were read last');
@@ -81,8 +84,9 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
         continue;
       }
       if (refused && alike(contents, refused.contents)) throw refused.error;
-      // A swap between two files shows as a pair that never was: only what is read twice alike counts.
-      if (!alike(contents, await readAll(paths))) continue;
+      // Of files that are being written a part is seen, which may allow more than the whole; of two that are being swapped, a pair
+      // that never was. What two looks find alike is neither.
+      if (!isWhole) continue;
       try {
         watched.set(parse(contents));
       } catch (error) {

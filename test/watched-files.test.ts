@@ -15,6 +15,8 @@ import { VirtualClock } from './support/virtual-clock.ts';
 interface Started {
   readonly watched: Watched<string>;
   /** Lets the files be looked at once more. */
+  readonly look: () => Promise<void>;
+  /** Until what is there has been seen whole: twice. */
   readonly poll: () => Promise<void>;
   readonly logged: () => readonly {
     readonly level: string;
@@ -42,16 +44,21 @@ async function start(t: TestContext, paths: readonly string[]): Promise<Started>
     log,
     signal: stop.signal,
   });
+  const look = async (): Promise<void> => {
+    await asleep();
+    await clock.advance(2_000);
+    await asleep();
+  };
   const asleep = async (): Promise<true> => await until('it sleeps again', () => clock.sleepers > 0, { everyMs: 1 });
   return {
     watched,
     stop,
     clock,
     logged: () => lines.map((line) => JSON.parse(line) as never),
+    look,
     async poll() {
-      await asleep();
-      await clock.advance(2_000);
-      await asleep();
+      await look();
+      await look();
     },
   };
 }
@@ -71,6 +78,24 @@ test('files that Kubernetes swaps are read again, together, and listeners are to
     logged().map(({ level, msg }) => [level, msg]),
     [['info', 'files have changed and were read again']],
   );
+});
+
+test('a file that is being written is used once it no longer changes, and a part of it never', async (t) => {
+  const dir = temporaryDirectory(t);
+  const [a, b] = [join(dir, 'a'), join(dir, 'b')];
+  for (const path of [a, b]) writeFileSync(path, 'x');
+  const { watched, look, logged } = await start(t, [a, b]);
+  for (const [part, value] of [
+    ['x: all', 'xx'],
+    ['x: all but', 'xx'],
+    ['x: all but one', 'xx'],
+    ['x: all but one', 'x: all but onex'],
+  ] as const) {
+    writeFileSync(a, part);
+    await look();
+    assert.equal(watched.value, value);
+  }
+  assert.equal(logged().length, 1);
 });
 
 test('what cannot be used later leaves what was read before, loudly once and again after ten minutes, until it is right', async (t) => {

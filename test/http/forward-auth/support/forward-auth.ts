@@ -95,9 +95,12 @@ export async function startForwardAuth(t: TestContext, options: Options = {}): P
     asked,
     look: async () => {
       const { sleepers } = service.clock;
-      service.clock.advance(5000);
-      // Who looks is awake until he sleeps again.
-      await until('they have been looked at', () => service.clock.sleepers >= sleepers, { everyMs: 1 });
+      // What has changed is used when it is seen a second time.
+      for (let i = 0; i < 2; i++) {
+        service.clock.advance(2000);
+        // Who looks is awake until he sleeps again.
+        await until('they have been looked at', () => service.clock.sleepers >= sleepers, { everyMs: 1 });
+      }
     },
   };
 }

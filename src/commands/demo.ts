@@ -125,14 +125,16 @@ function makeExamples(cluster: Cluster): Examples {
 }
 
 const FORMER = 'first-holder';
-const HANDED_ON_AFTER_MS = 200;
+const HANDED_ON_AFTER_MS = 50;
 
 /** Lets an address change hands, where podwhois sees it. */
 async function handOn(cluster: Cluster, service: Service, { handedOn }: Examples): Promise<void> {
-  const ips = cluster.store.get('demo', FORMER)?.status.podIPs?.map(({ ip }) => ip) ?? [];
   await sleep(HANDED_ON_AFTER_MS);
-  cluster.deletePod('demo', FORMER);
-  cluster.createPod({ namespace: 'demo', name: 'second-holder', ips });
+  // Not by deletePod: the address would be free, and daily life might give it to a third one.
+  const former = cluster.store.delete('demo', FORMER);
+  const ips = former?.status.podIPs?.map(({ ip }) => ip) ?? [];
+  const node = former?.spec.nodeName;
+  cluster.createPod({ namespace: 'demo', name: 'second-holder', ips, ...(node !== undefined && { node }) });
   while (service.index.holders(handedOn)[0]?.name !== 'second-holder') await sleep(10);
 }
 

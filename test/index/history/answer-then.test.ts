@@ -96,6 +96,14 @@ test('a pod that was relabelled or began to terminate held its address all along
   );
 });
 
+test('who lost an address and had it again at the same moment has held it since then', () => {
+  const parts = [on('a', 20), on('a', 10, 20, { goesOn: true }), on('a', 20, 20, { heldFrom: 10 })];
+  assert.deepEqual(
+    [15, 20].map((at) => ask(at, parts)),
+    ['a 10..20', 'a 20..'],
+  );
+});
+
 test('before the first sync nobody watched, and what was there then began not later', () => {
   const unwatched = watched();
   assert.equal(ask(-5, [on('a', 0)], { unwatched }), 'not-observed |a');

@@ -63,7 +63,7 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
     const known = new Set<string>(Object.values(CORE).map(({ variable }) => variable));
     const { CAPABILITIES } = await import('../../src/capabilities.ts');
     for (const { settings } of CAPABILITIES) for (const { variable } of Object.values(settings)) known.add(variable);
-    for (const file of ['templates/workload.yaml', 'templates/forward-auth.yaml', ...EXAMPLES]) {
+    for (const file of [...globSync('templates/*.{yaml,tpl}', { cwd: CHART }), ...EXAMPLES]) {
       const text = readFileSync(join(CHART, file), 'utf8');
       for (const [, variable = ''] of text.matchAll(/name: ([A-Z][A-Z0-9_]+)$/gm)) {
         assert.ok(known.has(variable), `${file} sets ${variable}`);

@@ -34,6 +34,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "podwhois.labels" -}}
 {{ include "podwhois.selectorLabels" . }}
+{{ include "podwhois.otherLabels" . }}
+{{- end -}}
+
+{{- /* What nothing is selected by. */ -}}
+{{- define "podwhois.otherLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -129,4 +134,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- include "podwhois.snapshotGuards" . -}}
 {{- end -}}

@@ -50,6 +50,11 @@ export class Slice<T extends Kept> {
     return this.#deletions.size;
   }
 
+  /** How many objects are known to differ, perhaps, from the list that is compared. */
+  get suspects(): number {
+    return this.#comparison?.suspects.size ?? 0;
+  }
+
   upsert(object: T): void {
     this.mustCover(object);
     const version = object.resourceVersion;
@@ -90,6 +95,8 @@ export class Slice<T extends Kept> {
   beginReplace(): Replacement<T> {
     const replacement = new Replacement<T>(this, this.#serial);
     this.#endPreview();
+    // Of a list that was refused: every change would be kept for it, for as long as lists fail.
+    this.#endComparison();
     if (this.#floor === undefined && this.#newest === undefined) {
       this.#preview = replacement;
       this.#shown = 0;
@@ -172,7 +179,10 @@ export class Slice<T extends Kept> {
     if (forget) {
       this.#deletions.forgetAll();
       this.#newest = undefined;
-    } else if (this.#isSuperseded(version)) return done;
+    } else if (this.#isSuperseded(version)) {
+      this.#endComparison();
+      return done;
+    }
     this.#deletions.forgetUpTo(version);
 
     // Of a preview all objects stand there, unless it was garbage, and nothing else does.

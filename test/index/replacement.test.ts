@@ -56,6 +56,28 @@ test('A8 what a list differs in is found aside, step by step, and what comes mea
   assert.equal(index.byUid('u5')?.resourceVersion, '310');
 });
 
+test('A8 of a list that is given up nothing is kept for what comes after', () => {
+  const index = new PodIndex();
+  const slice = index.slice();
+  const pods = Array.from({ length: 4 }, () => makePod());
+  listed(slice, pods).commit('200');
+  const grow = (version: number): number => {
+    for (let i = 0; i < 3; i++) slice.upsert(at(makePod(), version + i));
+    return slice.suspects;
+  };
+  const refused = listed(slice, pods);
+  for (const _ of refused.compare());
+  assert.equal(grow(210), 3);
+  slice.beginReplace();
+  assert.equal(grow(220), 0);
+  const superseded = listed(slice, pods);
+  for (const _ of superseded.compare());
+  assert.ok(grow(230) > 0);
+  assert.deepEqual(superseded.commit('100'), { added: 0, modified: 0, deleted: 0 });
+  assert.equal(grow(240), 0);
+  assert.deepEqual(refused.commit('300'), { added: 0, modified: 0, deleted: 12 }, 'it is compared anew');
+});
+
 test('A8 a list that goes on after it was compared is compared anew', () => {
   const index = new PodIndex();
   const [a, b, c] = [makePod(), makePod(), makePod()];

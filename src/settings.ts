@@ -10,8 +10,8 @@ import {
   oneOf,
 } from './settings/parsers.ts';
 import { annotationKey, baseUrl, wholeNumber } from './settings/parsers.ts';
-import { readSettings } from './settings/schema.ts';
-import type { Check, Given, Setting, Values } from './settings/schema.ts';
+import { readSettings, setting } from './settings/schema.ts';
+import type { Check, Given, Values } from './settings/schema.ts';
 import { formatDuration } from './duration.ts';
 import { parseCidr } from './index/ip-address.ts';
 import type { Cidr } from './index/ip-address.ts';
@@ -19,9 +19,6 @@ import type { Cidr } from './index/ip-address.ts';
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-
-/** Keeps the value's type while a table is written. */
-export const setting = <T>(definition: Setting<T>): Setting<T> => definition;
 
 /** The core's settings, in the order of the documentation (`npm run docs` writes it). Durations are milliseconds. */
 export const CORE = {

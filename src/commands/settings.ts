@@ -1,6 +1,7 @@
-import { CORE, setting } from '../settings.ts';
+import { CORE } from '../settings.ts';
 import type { Settings } from '../settings.ts';
 import { baseUrl, filePath } from '../settings/parsers.ts';
+import { setting } from '../settings/schema.ts';
 import type { Values } from '../settings/schema.ts';
 import { CONNECTION } from '../sinks/postgres/settings.ts';
 

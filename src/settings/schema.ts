@@ -24,6 +24,9 @@ export interface Setting<T> {
   readonly secret?: boolean;
 }
 
+/** Keeps the value's type while a table is written. */
+export const setting = <T>(definition: Setting<T>): Setting<T> => definition;
+
 /** What a parser returns instead of a value: what would have been right, as in "must be …". */
 export class Wrong {
   readonly expected: string;

@@ -96,8 +96,7 @@ export class Preflight {
   #finish(request: IncomingMessage, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
     const { counts, decisions, audit } = this.#options;
     const { verdict, facts, client } = evaluation;
-    if (verdict.allow) counts.add('allowed', verdict.rule);
-    else {
+    if (!verdict.allow) {
       counts.add(verdict.reason, verdict.rule);
       const peer = request.socket.remoteAddress ?? '';
       decisions.denied({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
@@ -108,13 +107,14 @@ export class Preflight {
 
   /** The one place that answers 2xx. */
   #pass(response: ServerResponse, { verdict, caller, identity }: Evaluation): void | Promise<void> {
-    const { tokens, freshness, identities, debug } = this.#options;
+    const { tokens, freshness, identities, counts, debug } = this.#options;
     const { headers } = identity ?? identities.nobody;
     const send = (token: string): void => {
       const all = headers.concat(freshness.headers());
       all.push('content-length', '0');
       if (tokens) all.push(tokens.header, token);
       if (debug) all.push(REASON_HEADER, reasonOf(verdict));
+      if (verdict.allow) counts.add('allowed', verdict.rule);
       response.writeHead(200, all);
       response.end();
     };

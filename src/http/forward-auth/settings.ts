@@ -1,5 +1,6 @@
 import type { Cidr } from '../../index/ip-address.ts';
-import { boolean, duration, matching, oneOf } from '../../settings/parsers.ts';
+import { boolean, duration, filePath, matching, oneOf } from '../../settings/parsers.ts';
+import { setting } from '../../settings/schema.ts';
 import type { Setting, Values } from '../../settings/schema.ts';
 import { addCommands } from './commands.ts';
 import { DEFAULT_IDENTITY_HEADERS, clientHeader, identityHeaders, trustedProxies } from './setting-parsers.ts';
@@ -10,11 +11,6 @@ import { bareName } from './header-names.ts';
 import { FAMILIES } from './preflight-counts.ts';
 import { overlap } from './trusted-proxies.ts';
 import type { TrustedProxy } from './trusted-proxies.ts';
-
-/** Keeps the value's type while the table is written. */
-const setting = <T>(definition: Setting<T>): Setting<T> => definition;
-
-const file = matching(/^\P{Cc}+$/u, 4096, 'the path of a file');
 
 /** All settings of forward auth, in the order of the documentation. Always loaded; what they switch on is not. */
 export const FORWARD_AUTH = {
@@ -34,7 +30,7 @@ export const FORWARD_AUTH = {
     fallback: undefined,
     fallbackText: 'none: the constraints in the query decide',
     example: '/etc/podwhois/rules.yaml',
-    parse: file,
+    parse: filePath,
   }),
   forwardAuthDefault: setting<'deny' | 'identify' | undefined>({
     variable: 'FORWARD_AUTH_DEFAULT',
@@ -135,7 +131,7 @@ export const FORWARD_AUTH = {
     fallback: undefined,
     fallbackText: 'none: no token',
     example: '/etc/podwhois/token/key.pem',
-    parse: file,
+    parse: filePath,
   }),
   forwardAuthTokenAudience: setting<string | undefined>({
     variable: 'FORWARD_AUTH_TOKEN_AUDIENCE',

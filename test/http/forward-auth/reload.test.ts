@@ -125,6 +125,21 @@ test('a back end verifies the token by the published keys, through a change of k
   await assert.rejects(verify(second), { code: 'ERR_JWT_EXPIRED' });
 });
 
+test('E3: a token that cannot be signed lets nobody pass, and counts as nothing else', async (t) => {
+  const service = await startForwardAuth(t, {
+    pods: [web],
+    keys: newKey(),
+    environment: { FORWARD_AUTH_DEFAULT: 'identify' },
+  });
+  service.time.wall = NaN;
+  assert.equal(await statusOf(service), 500);
+  assert.match(await service.metrics.text(), /preflights_total\{outcome="internal_error",rule=""\} 1/);
+  assert.doesNotMatch(await service.metrics.text(), /outcome="allowed"/);
+  service.time.wall = NOON;
+  assert.equal(await statusOf(service), 200);
+  assert.match(await service.metrics.text(), /preflights_total\{outcome="allowed",rule=""\} 1/);
+});
+
 test('a caller that is no pod gets no token, and the header is there all the same', async (t) => {
   const rules = 'rules:\n  - name: office\n    match: {}\n    allow: [{ ipBlock: { cidr: 203.0.113.0/24 } }]\n';
   const { port } = await startForwardAuth(t, { rules, keys: newKey() });

@@ -114,8 +114,9 @@ export class Database {
       await client.query('COMMIT');
       return result;
     } catch (error) {
-      failure = error;
-      throw error;
+      // What the event says is the reason; what a statement says after it is only that there is no connection.
+      failure ??= error;
+      throw failure;
     } finally {
       client.off('error', onError);
       if (failure !== undefined && /connection|read-only/.test(classify(failure))) this.#age++;
@@ -157,10 +158,13 @@ function sessionOf(client: PoolClient, timeoutMs: number): Session {
       (await client.query(sql, values?.slice())).rows as R[],
     write: async (sql, values) => (await client.query(sql, values?.slice())).rowCount ?? 0,
     async copyIn(sql, lines) {
-      const signal = AbortSignal.timeout(timeoutMs);
       // A COPY that is broken off must not be ended in order: what was sent of it would count.
-      signal.addEventListener('abort', () => destroy(client));
-      await pipeline(lines, client.query(copy.from(sql)), { signal });
+      const limit = setTimeout(() => destroy(client), timeoutMs);
+      try {
+        await pipeline(lines, client.query(copy.from(sql)));
+      } finally {
+        clearTimeout(limit);
+      }
     },
   };
 }

@@ -54,7 +54,10 @@ export interface Trouble {
   readonly careful: boolean;
 }
 
-export const MOST_AT_ONCE = 50_000;
+/** Each takes a fraction of a second, so that a machine ten times as slow still keeps the time limits. */
+export const MOST_AT_ONCE = 10_000;
+/** What is not answered at all is seldom the batch's fault, so it is not made smaller than this. */
+const LEAST_UNANSWERED = 1_000;
 export const NO_TROUBLE: Trouble = { failures: 0, batch: MOST_AT_ONCE, careful: false };
 
 export interface Consequence {
@@ -86,16 +89,19 @@ export function afterFailure(trouble: Trouble, failure: ErrorClass, groups: numb
   return {
     trouble: {
       failures: trouble.failures + 1,
-      batch:
-        failure === 'timeout'
-          ? Math.max(1, Math.floor(Math.min(trouble.batch, Math.max(groups, 1)) / 2))
-          : trouble.batch,
+      batch: smaller(trouble.batch, failure, groups),
       careful: trouble.careful || failure === 'poison',
     },
     delayMs,
     doubt: failure === 'connection' || failure === 'read-only' || failure === 'setup',
     unprepared: failure === 'setup',
   };
+}
+
+function smaller(batch: number, failure: ErrorClass, groups: number): number {
+  if (failure === 'timeout') return Math.max(1, Math.floor(Math.min(batch, Math.max(groups, 1)) / 2));
+  // A client-side time limit looks like a broken connection.
+  return failure === 'connection' ? Math.max(Math.min(batch, LEAST_UNANSWERED), Math.floor(batch / 2)) : batch;
 }
 
 /** Grows back what a timeout has halved. */

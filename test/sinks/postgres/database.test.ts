@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database, TIME_LIMITS } from '../../../src/sinks/postgres/database.ts';
 import type { TimeLimits } from '../../../src/sinks/postgres/database.ts';
@@ -102,6 +103,24 @@ test('half-open in the middle of a COPY: it is given up, and nothing of it is th
   }
 });
 
+test('the time limit of a COPY ends with it: the connection is used on', async () => {
+  const database = open({}, { query: 300 });
+  await postgres.query('CREATE TABLE twice (n int)');
+  const pid = async (): Promise<unknown> =>
+    await database.transaction(async (session) => {
+      await session.copyIn('COPY twice FROM STDIN', Readable.from(['1\n']));
+      const [row] = await session.query('SELECT pg_backend_pid() AS pid');
+      return row?.['pid'];
+    });
+  try {
+    const first = await pid();
+    await sleep(500);
+    assert.equal(await pid(), first);
+  } finally {
+    await database.close();
+  }
+});
+
 test('statement timeout 57014: the server ends a statement that takes too long', async () => {
   const database = open({}, { statement: 200 });
   try {
@@ -119,7 +138,7 @@ test('a transaction that stands still is ended by the server, so that a frozen p
     const error = await failure(
       database.transaction(async (session) => {
         await session.query('SELECT 1');
-        await new Promise((resolve) => setTimeout(resolve, 400));
+        await sleep(400);
         await session.query('SELECT 1');
       }),
     );

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  afterFailure,
+  afterSuccess,
+  MOST_AT_ONCE,
+  nextStep,
+  NO_TROUBLE,
+  secondLook,
+} from '../../../src/sinks/postgres/plan.ts';
+import type { State } from '../../../src/sinks/postgres/plan.ts';
+
+const PACE = { flushMs: 1_000, leaseMs: 4_000 };
+const state = (given: Partial<State> = {}): State => ({
+  ready: true,
+  prepared: true,
+  leading: true,
+  provenAt: 0,
+  doubt: false,
+  dirty: 0,
+  flushedAt: 0,
+  retryAt: 0,
+  ...given,
+});
+
+test('the steps come in their order: wait after a failure, schema, lease, comparison, flush', () => {
+  assert.deepEqual(nextStep(state({ retryAt: 50, prepared: false }), 10, PACE), { kind: 'wait', ms: 40 });
+  assert.deepEqual(nextStep(state({ prepared: false, leading: false }), 10, PACE), { kind: 'prepare' });
+  assert.deepEqual(nextStep(state({ leading: false, doubt: true }), 10, PACE), { kind: 'acquire' });
+  assert.deepEqual(nextStep(state({ doubt: true, dirty: 1 }), 10, PACE), { kind: 'compare' });
+  assert.deepEqual(nextStep(state({ dirty: 1 }), 1_000, PACE), { kind: 'flush' });
+  assert.deepEqual(nextStep(state({ dirty: 1 }), 400, PACE), { kind: 'wait', ms: 600 });
+  assert.deepEqual(nextStep(state(), 3_999, PACE), { kind: 'wait', ms: 1 });
+  assert.deepEqual(nextStep(state(), 4_000, PACE), { kind: 'prove' });
+});
+
+test('while the truth is not to be believed nothing is compared and nothing written, and the lease is kept', () => {
+  const unready = state({ ready: false, doubt: true, dirty: 5 });
+  assert.deepEqual(nextStep(unready, 2_000, PACE), { kind: 'wait', ms: 2_000 });
+  assert.deepEqual(nextStep(unready, 4_000, PACE), { kind: 'prove' });
+});
+
+test('every failure is tried again within ten seconds, later each time, and what is unknown is read back', () => {
+  for (const failure of ['connection', 'read-only', 'full', 'conflict', 'timeout', 'setup', 'poison'] as const) {
+    let trouble = NO_TROUBLE;
+    let last = 0;
+    for (let i = 0; i < 30; i++) {
+      const consequence = afterFailure(trouble, failure, 100, 0.5);
+      assert.ok(consequence.delayMs >= last && consequence.delayMs <= 10_000, `${failure}: ${consequence.delayMs}`);
+      assert.equal(consequence.doubt, ['connection', 'read-only', 'setup'].includes(failure));
+      [trouble, last] = [consequence.trouble, consequence.delayMs];
+    }
+    assert.ok(last > 0);
+  }
+});
+
+test('a batch that takes too long is halved down to one row, one without an answer not so far, and both grow back', () => {
+  let slow = NO_TROUBLE;
+  slow = afterFailure(slow, 'timeout', 300, 0).trouble;
+  assert.equal(slow.batch, 150);
+  for (let i = 0; i < 20; i++) slow = afterFailure(slow, 'timeout', 300, 0).trouble;
+  assert.equal(slow.batch, 1);
+  let silent = NO_TROUBLE;
+  for (let i = 0; i < 20; i++) silent = afterFailure(silent, 'connection', 300, 0).trouble;
+  assert.equal(silent.batch, 1_000);
+  for (let i = 0; i < 20; i++) slow = afterSuccess(slow);
+  assert.equal(slow.batch, MOST_AT_ONCE);
+});
+
+test('a loss of more than half of five rows or more is looked at again after a second', () => {
+  assert.equal(secondLook(4, 4, undefined, 0), undefined);
+  assert.equal(secondLook(5, 10, undefined, 0), undefined);
+  assert.equal(secondLook(6, 10, undefined, 100), 1_000);
+  assert.equal(secondLook(6, 10, 100, 600), 500);
+  assert.equal(secondLook(6, 10, 100, 1_100), undefined);
+});

@@ -5,6 +5,7 @@ import { firstSync } from './sync.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { real } from './real.ts';
+import { snapshot } from './snapshot.ts';
 import { starting } from './starting.ts';
 import { watching } from './watching.ts';
 import { answering } from './answering.ts';
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   answering,
   preflights,
   starting,
+  snapshot,
   'behind-caddy': behindCaddy,
   real,
 };

@@ -8,6 +8,7 @@ import type { Statements } from './statements.ts';
 /** Rows in one statement, and how many of them are compared in one turn of the event loop. */
 const PAGE = 10_000;
 const PER_TURN = 250;
+const CURSOR = 'podwhois_rows';
 
 export interface Compared {
   /** Groups whose rows are not what they should be, or may not be. */
@@ -27,23 +28,20 @@ export async function compare(
   const gone = new Set<string>();
   const seen = new Set<string>();
   const scope = table.scope.map(({ value }) => value);
-  let last: readonly string[] | undefined;
+  // A cursor of this transaction: one pass over the table, in pieces that keep the time limits.
+  await session.write(statements.declareCursor(CURSOR), scope);
   for (;;) {
-    const page: readonly Readonly<Record<string, string>>[] = await session.query(statements.page(last !== undefined), [
-      ...scope,
-      ...(last ?? []),
-      PAGE,
-    ]);
+    const page = await session.query<Record<string, string>>(`FETCH ${PAGE} FROM ${CURSOR}`);
     for (let i = 0; i < page.length; i++) {
       if (i % PER_TURN === PER_TURN - 1) await nextTurn();
       const row = page[i] ?? {};
-      last = table.keys.map((_, k) => row[`k${k}`] ?? '');
-      const group = groupKey(last.slice(0, table.groupColumns));
+      const keys = table.keys.map((_, k) => row[`k${k}`] ?? '');
+      const group = groupKey(keys.slice(0, table.groupColumns));
       seen.add(group);
       const own = truth.rows(group);
       if (own.length === 0) gone.add(group);
       else if (table.digest === undefined) differing.add(group);
-      else if (!own.some((one) => isRow(one, last ?? []) && digestOf(one) === row['digest'])) differing.add(group);
+      else if (!own.some((one) => isRow(one, keys) && digestOf(one) === row['digest'])) differing.add(group);
     }
     if (page.length < PAGE) break;
   }

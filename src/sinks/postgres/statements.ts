@@ -15,8 +15,8 @@ export interface Statements {
   readonly deleteGroups: string;
   /** Rows of these groups that are not among these keys: the scope's values, the groups' arrays, the keys' arrays. undefined: a group is one row. */
   readonly deleteOthers: string | undefined;
-  /** Keys as text and the digest, in order, `after` a key or from the start; the limit is the last parameter. */
-  page(after: boolean): string;
+  /** Keys as text (`k0`, `k1`, …) and the digest of all rows that are ours. Parameters: the scope's values. */
+  declareCursor(cursor: string): string;
 }
 
 export function statementsOf(table: MirroredTable): Statements {
@@ -65,13 +65,10 @@ export function statementsOf(table: MirroredTable): Statements {
         : `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
      WHERE ${isOurs} AND ${equal(groups, 'g')} AND NOT EXISTS (
        SELECT FROM unnest(${arrays(keys, first + groups.length)}) AS k (${aliases(keys)}) WHERE ${equal(keys, 'k')})`,
-    page: (after) => {
-      const own = keys.map(({ type }, i) => `$${first + i}::${type}`).join(', ');
+    declareCursor: (cursor) => {
       const texts = keys.map(({ name }, i) => `t.${quoted(name)}::text AS k${i}`);
       const columns = digest === undefined ? texts : [...texts, `t.${quoted(digest)} AS digest`];
-      return `SELECT ${columns.join(', ')} FROM ${target} AS t
-     WHERE ${isOurs}${after ? ` AND (${names(keys, 't.')}) > (${own})` : ''}
-     ORDER BY ${names(keys, 't.')} LIMIT $${after ? first + keys.length : first}`;
+      return `DECLARE ${quoted(cursor)} NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${target} AS t WHERE ${isOurs}`;
     },
   };
 }

@@ -1,12 +1,10 @@
-import type { Check, Setting, Values } from '../../settings/schema.ts';
+import { setting } from '../../settings/schema.ts';
+import type { Check, Values } from '../../settings/schema.ts';
 import { filePath, matching, wholeNumber } from '../../settings/parsers.ts';
 import { databaseUrl } from './database-url.ts';
 import type { DatabaseUrl } from './database-url.ts';
 import { isRefused, SSL_MODES, sslMode } from './ssl-mode.ts';
 import type { SslMode } from './ssl-mode.ts';
-
-/** Keeps the value's type while the table is written. */
-const setting = <T>(definition: Setting<T>): Setting<T> => definition;
 
 /** What needs no quotes in SQL, so that it is the same however a person writes it. */
 export const identifier = matching(

@@ -1,10 +1,8 @@
 import { boolean, duration } from '../../settings/parsers.ts';
-import type { Check, Setting, Values } from '../../settings/schema.ts';
+import { setting } from '../../settings/schema.ts';
+import type { Check, Values } from '../../settings/schema.ts';
 import { POSTGRES, POSTGRES_CHECKS } from '../postgres/settings.ts';
 import { FAMILIES } from './snapshot-metrics.ts';
-
-/** Keeps the value's type while the table is written. */
-const setting = <T>(definition: Setting<T>): Setting<T> => definition;
 
 /** All settings of the snapshot, in the order of the documentation. Always loaded; what they switch on is not. */
 export const SNAPSHOT = {

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { ERRORS } from '../src/errors.ts';
-import { DENIALS } from '../src/http/forward-auth/verdict.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -110,15 +108,6 @@ test("the Caddyfile of README.md and docs/forward-auth.md is docs/proxies/caddy.
   const caddyfile = /```caddyfile\n(?:# Caddyfile\n)?(.*?)```/s;
   const [, tested] = caddyfile.exec(read('docs/proxies/caddy.md')) ?? [];
   for (const page of ['README.md', 'docs/forward-auth.md']) assert.equal(caddyfile.exec(read(page))?.[1], tested, page);
-});
-
-test('docs/forward-auth.md lists the reasons of a denial, each with its status and meaning', () => {
-  const expected = Object.entries(DENIALS).map(([reason, { code, meaning }]) => [reason, ERRORS[code].status, meaning]);
-  const rows = [...read('docs/forward-auth.md').matchAll(/^\| `([\w-]+)` +\| (\d{3}) +\| (.*?) +\|$/gm)];
-  assert.deepEqual(
-    rows.map(([, reason, status, meaning]) => [reason, Number(status), meaning]),
-    expected,
-  );
 });
 
 test('every npm script a document names is there', () => {

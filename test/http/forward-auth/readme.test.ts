@@ -5,11 +5,15 @@ import { ERRORS } from '../../../src/errors.ts';
 import { DEFAULT_IDENTITY_HEADERS } from '../../../src/http/forward-auth/setting-parsers.ts';
 import { DENIALS } from '../../../src/http/forward-auth/verdict.ts';
 
-const README = readFileSync(new URL('../../../src/http/forward-auth/README.md', import.meta.url), 'utf8');
+const README = 'src/http/forward-auth/README.md';
 
-/** The cells of the table under a heading row. */
-const table = (head: string): string[][] =>
-  (README.split('\n\n').find((block) => new RegExp(`^\\| ${head} `).test(block)) ?? '')
+/** The cells of a page's table under a heading row. */
+const table = (page: string, head: string): string[][] =>
+  (
+    readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
+      .split('\n\n')
+      .find((block) => new RegExp(`^\\| ${head} `).test(block)) ?? ''
+  )
     .trimEnd()
     .split('\n')
     .slice(2)
@@ -20,20 +24,18 @@ const table = (head: string): string[][] =>
         .map((cell) => cell.replaceAll('`', '').trim()),
     );
 
-test('the README lists every reason of a denial, with its status and meaning', () => {
-  assert.deepEqual(
-    table('reason'),
-    Object.entries(DENIALS).map(([reason, { code, meaning }]) => [
-      reason,
-      String(ERRORS[code].status),
-      meaning.replaceAll('|', '\\|'),
-    ]),
-  );
-});
+for (const page of [README, 'docs/forward-auth.md']) {
+  test(`${page} lists every reason of a denial, with its status and meaning`, () => {
+    assert.deepEqual(
+      table(page, 'reason'),
+      Object.entries(DENIALS).map(([reason, { code, meaning }]) => [reason, String(ERRORS[code].status), meaning]),
+    );
+  });
+}
 
 test('the README lists every identity header by its key', () => {
   assert.deepEqual(
-    table('key').map(([key, header]) => [key, header]),
+    table(README, 'key').map(([key, header]) => [key, header]),
     Object.entries(DEFAULT_IDENTITY_HEADERS),
   );
 });

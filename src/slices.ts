@@ -24,24 +24,29 @@ export interface SliceDetail {
 export class Slices {
   readonly partial: boolean;
   readonly #slices: ReadonlyMap<string, Slice>;
+  /** The same: every answer looks at all of them. */
+  readonly #all: readonly Slice[];
 
   /** By the slice's name: its namespace, or whatever stands for all. There is at least one. */
   constructor(slices: ReadonlyMap<string, Slice>, options: { readonly partial: boolean }) {
     this.#slices = slices;
+    this.#all = [...slices.values()];
     this.partial = options.partial;
   }
 
   get synced(): boolean {
-    for (const slice of this.#slices.values()) if (!slice.synced) return false;
+    for (const slice of this.#all) if (!slice.synced) return false;
     return true;
   }
 
   ageMs(): number {
-    return this.#oldest().age;
+    let age = this.#all.length === 0 ? Infinity : -1;
+    for (const slice of this.#all) age = Math.max(age, slice.ageMs());
+    return age;
   }
 
   get resourceVersion(): string {
-    return this.#oldest().slice?.resourceVersion ?? '';
+    return (this.#all.length === 1 ? this.#all[0] : this.#oldest())?.resourceVersion ?? '';
   }
 
   details(): readonly SliceDetail[] {
@@ -54,13 +59,13 @@ export class Slices {
     }));
   }
 
-  #oldest(): { readonly slice: Slice | undefined; readonly age: number } {
+  #oldest(): Slice | undefined {
     let oldest: Slice | undefined;
     let age = -1;
-    for (const slice of this.#slices.values()) {
+    for (const slice of this.#all) {
       const own = slice.ageMs();
       if (own > age) [oldest, age] = [slice, own];
     }
-    return { slice: oldest, age: oldest ? age : Infinity };
+    return oldest;
   }
 }

@@ -19,7 +19,7 @@ export class Freshness {
   refusal(limitMs: number = this.#hardLimit): 'not_synced' | 'stale' | undefined {
     if (!this.#source.synced) return 'not_synced';
     // Not `>`: what is no number is no proof of freshness either.
-    return this.ageMs() <= Math.min(limitMs, this.#hardLimit) ? undefined : 'stale';
+    return this.#source.ageMs() <= Math.min(limitMs, this.#hardLimit) ? undefined : 'stale';
   }
 
   ageMs(): number {
@@ -28,7 +28,31 @@ export class Freshness {
 
   /** Seconds with three decimals; `Infinity` until synced, which every common parser of floats takes for older than any limit. */
   get age(): string {
-    const ms = Math.round(this.ageMs());
+    return this.#written(this.ageMs());
+  }
+
+  /** `0` until synced: older than every resource version. */
+  get resourceVersion(): string {
+    return this.#source.synced ? this.#known() : '0';
+  }
+
+  /** What every answer carries, in this order, whoever writes it: flat pairs. */
+  headers(): string[] {
+    const headers: string[] = [];
+    this.tell(headers);
+    return headers;
+  }
+
+  /** Adds them to those that are there already. */
+  tell(headers: string[]): void {
+    const { synced } = this.#source;
+    const age = this.#written(synced ? this.#source.ageMs() : Infinity);
+    const version = synced ? this.#known() : '0';
+    headers.push('cache-control', 'no-store', 'x-podwhois-age', age, 'x-podwhois-resource-version', version);
+  }
+
+  #written(ageMs: number): string {
+    const ms = Math.round(ageMs);
     // A busy server answers many times in one millisecond.
     if (ms !== this.#ageMs) {
       this.#ageMs = ms;
@@ -37,26 +61,12 @@ export class Freshness {
     return this.#age;
   }
 
-  /** `0` until synced: older than every resource version. */
-  get resourceVersion(): string {
-    const { synced, resourceVersion } = this.#source;
-    if (!synced) return '0';
+  #known(): string {
+    const { resourceVersion } = this.#source;
     if (resourceVersion !== this.#versionSeen) {
       this.#versionSeen = resourceVersion;
       this.#version = isResourceVersion(resourceVersion) ? resourceVersion : '0';
     }
     return this.#version;
-  }
-
-  /** What every answer carries, in this order, whoever writes it: flat pairs. */
-  headers(): [string, string, string, string, string, string] {
-    return [
-      'cache-control',
-      'no-store',
-      'x-podwhois-age',
-      this.age,
-      'x-podwhois-resource-version',
-      this.resourceVersion,
-    ];
   }
 }

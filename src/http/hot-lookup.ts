@@ -23,9 +23,11 @@ export function hotLookup(
     const address = url.slice(PREFIX.length);
     if (!PLAIN_ADDRESS.test(address) || req.headers.host === undefined) return false;
     const { status, code, body } = lookup.count(lookup.byAddress(address));
-    const headers = ['content-type', JSON_TYPE, ...freshness.headers(), 'content-length', String(body.length)];
+    const headers = ['content-type', JSON_TYPE];
     const seconds = code && retryAfter(code);
-    if (seconds !== undefined) headers.splice(2, 0, 'retry-after', String(seconds));
+    if (seconds !== undefined) headers.push('retry-after', String(seconds));
+    freshness.tell(headers);
+    headers.push('content-length', String(body.length));
     res.writeHead(status, headers);
     res.end(body, 'latin1');
     return true;

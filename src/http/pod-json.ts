@@ -1,5 +1,5 @@
 import type { Container, Pod } from '../pod.ts';
-import { asciiJson } from './ascii-json.ts';
+import { asciiJson, PLAIN } from './ascii-json.ts';
 import { timeJson } from './time-json.ts';
 import { WeakCache } from './weak-cache.ts';
 
@@ -94,9 +94,6 @@ interface Shape extends Pick<Container, 'kind' | 'name' | 'image'> {
 interface Host extends Pick<Pod, 'nodeName'> {
   readonly json: string;
 }
-
-// No quote, no backslash, no control character, nothing beyond ASCII: what stands in almost every field.
-const PLAIN = /^[ !#-[\]-~]*$/;
 
 /** What stands between the quotes. */
 type Inner = (text: string) => string;

@@ -38,24 +38,31 @@ export interface View {
 export function answer<P extends Claimant>(index: Claimed<P>, ip: string, view: View): Answer<P> {
   if (view.clusterCidrs.length > 0 && !view.clusterCidrs.some((cidr) => cidr.contains(ip))) return OUTSIDE;
   if (index.isUnreadable(ip)) return UNREADABLE;
+  const claimants = index.holders(ip);
+  const [first] = claimants;
+  // Nearly every address has one, which needs no list.
+  if (claimants.length === 1 && first !== undefined) {
+    if (first.hostNetwork) return HOST_NETWORK;
+    return isFinished(first) ? noneOf(index, ip, 1, view) : { kind: 'one', pod: first };
+  }
   const eligible: P[] = [];
   let staying: P | undefined;
   let terminating = 0;
-  let holders = 0;
-  for (const pod of index.holders(ip)) {
-    holders++;
+  for (const pod of claimants) {
     if (pod.hostNetwork) return HOST_NETWORK;
-    if (pod.phase === 'Succeeded' || pod.phase === 'Failed') continue;
+    if (isFinished(pod)) continue;
     eligible.push(pod);
     if (pod.deletionTimestamp === undefined) staying = pod;
     else terminating++;
   }
   const [only] = eligible;
-  if (only === undefined) return noneOf(index, ip, holders, view);
+  if (only === undefined) return noneOf(index, ip, claimants.length, view);
   if (eligible.length === 1) return { kind: 'one', pod: only };
   if (staying && terminating === eligible.length - 1) return { kind: 'one', pod: staying };
   return { kind: 'ambiguous', candidates: eligible.sort(compareNames) };
 }
+
+const isFinished = ({ phase }: Claimant): boolean => phase === 'Succeeded' || phase === 'Failed';
 
 function noneOf(
   index: Pick<Claimed<unknown>, 'isHostIp'>,

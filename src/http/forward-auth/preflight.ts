@@ -110,7 +110,8 @@ export class Preflight {
     const { tokens, freshness, identities, counts, debug } = this.#options;
     const { headers } = identity ?? identities.nobody;
     const send = (token: string): void => {
-      const all = headers.concat(freshness.headers());
+      const all = headers.slice();
+      freshness.tell(all);
       all.push('content-length', '0');
       if (tokens) all.push(tokens.header, token);
       if (debug) all.push(REASON_HEADER, reasonOf(verdict));
@@ -126,7 +127,8 @@ export class Preflight {
   #deny(response: ServerResponse, verdict: Verdict & { allow: false }): void {
     const { answers, freshness, debug } = this.#options;
     const { status, headers, body } = answers[verdict.reason];
-    const all = [...headers, ...freshness.headers()];
+    const all = headers.slice();
+    freshness.tell(all);
     if (debug) all.push(REASON_HEADER, reasonOf(verdict));
     response.writeHead(status, all);
     response.end(body);

@@ -3,6 +3,7 @@ import { canonicalIp } from '../../index/ip-address.ts';
 import { AsciiTexts } from '../ascii-text.ts';
 import { goneSignal, sendDecision, sendJson } from '../answering.ts';
 import { asciiJson } from '../ascii-json.ts';
+import { ERRORS } from '../../errors.ts';
 import type { App, Parts } from '../parts.ts';
 import { INSTANT } from '../instant.ts';
 import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
@@ -150,13 +151,24 @@ export function batchRoutes(app: App, { lookup, pastLookup, freshness, limits, r
       const take = room.begin(reply.raw);
       const text = texts.take();
       text.add('{"results":[');
-      for (const [i, { ip, at }] of questions.entries()) {
-        text.add(i === 0 ? head(ip, at) : `,${head(ip, at)}`);
+      // Ends one result and begins the next.
+      let separator = '';
+      for (const { ip, at } of questions) {
+        const head = `${separator}{"ip":${asciiJson(ip)}${at === undefined ? '' : `,"at":${asciiJson(at)}`}`;
         // Labels are other people's and may be a megabyte long.
-        if (text.length > limits.maxBatchBytes) text.add(SHED);
-        else text.add(result(at === undefined ? answerTo(ip) : pastLookup.byAddress(ip, at)));
+        const isFull = text.length > limits.maxBatchBytes;
+        const decision = isFull ? OVERLOADED : at === undefined ? answerTo(ip) : pastLookup.byAddress(ip, at);
+        if (decision.code === undefined) {
+          text.add(`${head},"status":${decision.status},"pod":`);
+          // By itself: joined to anything it would be copied twice.
+          text.add(decision.body);
+          separator = '},';
+        } else {
+          text.add(head + whyNot(decision));
+          separator = ',';
+        }
       }
-      text.add(`]${podJson.view}}`);
+      text.add(`${separator.slice(0, -1)}]${podJson.view}}`);
       take(text.length);
       // By then it is sent, or its reader has gone.
       reply.raw.once('close', () => texts.giveBack(text));
@@ -165,13 +177,9 @@ export function batchRoutes(app: App, { lookup, pastLookup, freshness, limits, r
   );
 }
 
-const head = (ip: string, at: string | undefined): string =>
-  at === undefined ? `{"ip":${asciiJson(ip)}` : `{"ip":${asciiJson(ip)},"at":${asciiJson(at)}`;
+const OVERLOADED = { status: ERRORS.overloaded.status, code: 'overloaded' } as const;
 
-const SHED = ',"status":503,"code":"overloaded"}';
-
-function result({ status, code, reason, candidates, body }: Decision | PastDecision): string {
-  if (code === undefined) return `,"status":${status},"pod":${body}}`;
+function whyNot({ status, code, reason, candidates }: Partial<Omit<Decision | PastDecision, 'body'>>): string {
   const why = reason === undefined ? '' : `,"reason":"${reason}"`;
   return `,"status":${status},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
 }

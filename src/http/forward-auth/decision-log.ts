@@ -3,8 +3,8 @@ import { canonicalIp } from '../../index/ip-address.ts';
 import { oneLine } from '../../terminal.ts';
 import type { Verdict } from './verdict.ts';
 
-export interface DeniedPreflight {
-  readonly verdict: Verdict & { readonly allow: false };
+export interface DecidedPreflight {
+  readonly verdict: Verdict;
   /** The address of the connection, as the socket has it. */
   readonly peer: string;
   /** The caller's, when it is known. */
@@ -14,19 +14,28 @@ export interface DeniedPreflight {
   readonly uri: string | undefined;
 }
 
+interface Sampled {
+  readonly since: number;
+  suppressed: number;
+}
+
 /** Outcomes times rules, of this file of rules and of those before: more is never reached but by reloads without end. */
 const MAX_KINDS = 8_192;
-const EVERY_MS = 1_000;
+const DENIED_EVERY_MS = 1_000;
+/** Who passes is looked up by those who wonder, not by those who are paged. */
+const ALLOWED_EVERY_MS = 60_000;
 
 /**
- * Every denial is one line: at info at most once a second for each reason and rule, with the number that was not; else at debug.
- * What others wrote is bounded and stays in its line; the query is left out, for it may hold secrets.
+ * Samples at info: of each reason and rule at most one denial a second, of each rule at most one that is allowed a minute, with the
+ * number that was not logged. At debug every denial is a line. What others wrote is bounded and stays in its line; the query is left
+ * out, for it may hold secrets.
  */
 export class DecisionLog {
   readonly #log: Logger;
   readonly #message: string;
   readonly #now: () => number;
-  readonly #kinds = new Map<string, { since: number; suppressed: number }>();
+  readonly #denied = new Map<string, Sampled>();
+  readonly #allowed = new Map<string, Sampled>();
 
   constructor({ log, audit, now }: { readonly log: Logger; readonly audit: boolean; readonly now: () => number }) {
     this.#log = log;
@@ -34,28 +43,43 @@ export class DecisionLog {
     this.#now = now;
   }
 
-  denied(what: DeniedPreflight): void {
-    const { reason, rule = '' } = what.verdict;
-    const key = `${reason} ${rule}`;
-    const now = this.#now();
-    const known = this.#kinds.get(key);
-    if (known && now - known.since < EVERY_MS) {
-      known.suppressed++;
-      if (this.#log.isLevelEnabled('debug')) this.#log.debug(fields(what), this.#message);
+  decided(what: DecidedPreflight): void {
+    if (!this.#log.isLevelEnabled('info')) return;
+    const { verdict } = what;
+    const sample = this.#sample(verdict);
+    const message = verdict.allow ? 'allowed' : this.#message;
+    if (sample === undefined) {
+      if (!verdict.allow && this.#log.isLevelEnabled('debug')) this.#log.debug(fields(what), message);
       return;
     }
-    if (this.#kinds.size >= MAX_KINDS) this.#kinds.clear();
-    this.#kinds.set(key, { since: now, suppressed: 0 });
-    const suppressed = known?.suppressed ?? 0;
-    this.#log.info({ ...fields(what), ...(suppressed > 0 && { suppressed }) }, this.#message);
+    this.#log.info({ ...fields(what), ...(sample > 0 && { suppressed: sample }) }, message);
+  }
+
+  /** How many of its kind were not logged since the last that was; undefined: nor is this one. */
+  #sample(verdict: Verdict): number | undefined {
+    const { rule = '' } = verdict;
+    const key = verdict.allow ? rule : `${verdict.reason} ${rule}`;
+    const kinds = verdict.allow ? this.#allowed : this.#denied;
+    const now = this.#now();
+    const known = kinds.get(key);
+    if (known && now - known.since < (verdict.allow ? ALLOWED_EVERY_MS : DENIED_EVERY_MS)) {
+      known.suppressed++;
+      return undefined;
+    }
+    if (kinds.size >= MAX_KINDS) kinds.clear();
+    kinds.set(key, { since: now, suppressed: 0 });
+    return known?.suppressed ?? 0;
   }
 }
 
-function fields({ verdict, peer, client, method, host, uri }: DeniedPreflight): Record<string, string> {
-  const { reason, rule, detail } = verdict;
+function fields({ verdict, peer, client, method, host, uri }: DecidedPreflight): Record<string, string> {
+  const { rule } = verdict;
+  const { reason, detail } = verdict.allow ? NO_REASON : verdict;
+  const pod = verdict.allow && verdict.caller.kind === 'pod' ? verdict.caller.pod : undefined;
   const all = {
     reason,
     rule,
+    pod: pod && oneLine(`${pod.namespace}/${pod.name}`, 320),
     // Where both families share a socket IPv4 comes mapped: nobody looks for that.
     peer: canonicalIp(peer) ?? peer,
     client,
@@ -66,3 +90,5 @@ function fields({ verdict, peer, client, method, host, uri }: DeniedPreflight): 
   };
   return Object.fromEntries(Object.entries(all).filter((field): field is [string, string] => field[1] !== undefined));
 }
+
+const NO_REASON = { reason: undefined, detail: undefined } as const;

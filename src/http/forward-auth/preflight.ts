@@ -96,10 +96,10 @@ export class Preflight {
   #finish(request: IncomingMessage, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
     const { counts, decisions, audit } = this.#options;
     const { verdict, facts, client } = evaluation;
+    const peer = request.socket.remoteAddress ?? '';
+    decisions.decided({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
     if (!verdict.allow) {
       counts.add(verdict.reason, verdict.rule);
-      const peer = request.socket.remoteAddress ?? '';
-      decisions.denied({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
       if (!audit) return this.#deny(response, verdict);
     }
     return this.#pass(response, evaluation);

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import * as prettier from 'prettier';
+import { MIRROR } from '../../src/mirror-settings.ts';
 import { CORE } from '../../src/settings.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
+import { startPostgres } from '../support/real-postgres.ts';
 import { CLUSTER, HELM, realServer, startControlPlane } from '../support/real-servers.ts';
 import { serverBinary } from '../support/server-binaries.ts';
 import { until } from '../support/until.ts';
@@ -16,6 +18,22 @@ import type { ControlPlane } from '../support/real-servers.ts';
 const CHART = join(import.meta.dirname, '../../charts/podwhois');
 const EXAMPLES = globSync('examples/*.yaml', { cwd: CHART }).sort();
 const run = promisify(execFile);
+
+interface Deployment {
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly serviceAccountName: string;
+        readonly containers: readonly [
+          {
+            readonly args: readonly string[];
+            readonly env: readonly { readonly name: string; readonly value: string }[];
+          },
+        ];
+      };
+    };
+  };
+}
 
 async function helm(...args: readonly string[]): Promise<string> {
   const { stdout } = await run(serverBinary('helm'), args, { timeout: 120_000, maxBuffer: 1 << 26 });
@@ -62,7 +80,9 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
   test('every setting that a template or an example writes is one of podwhois', async () => {
     const known = new Set<string>(Object.values(CORE).map(({ variable }) => variable));
     const { CAPABILITIES } = await import('../../src/capabilities.ts');
-    for (const { settings } of CAPABILITIES) for (const { variable } of Object.values(settings)) known.add(variable);
+    for (const settings of [MIRROR, ...CAPABILITIES.map((capability) => capability.settings)]) {
+      for (const { variable } of Object.values(settings)) known.add(variable);
+    }
     for (const file of [...globSync('templates/*.{yaml,tpl}', { cwd: CHART }), ...EXAMPLES]) {
       const text = readFileSync(join(CHART, file), 'utf8');
       for (const [, variable = ''] of text.matchAll(/name: ([A-Z][A-Z0-9_]+)$/gm)) {
@@ -91,11 +111,49 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
   });
   after(async () => await plane?.down());
 
+  /** Beyond what everybody may. */
+  async function rights(account: string, where: readonly string[]): Promise<string[][]> {
+    const user = `system:serviceaccount:${namespace}:${account}`;
+    const listed = await kubectl.run('auth', 'can-i', '--list', '--no-headers', `--as=${user}`, ...where);
+    const own = listed.split('\n').filter((line) => line !== '' && !/selfsubject|^ +\[\//.test(line));
+    return own.map((line) =>
+      line
+        .split(/\s{2,}/)
+        .filter((cell) => cell !== '[]')
+        .map((cell) => cell.trim()),
+    );
+  }
+
+  /** Takes each verb away, and gives it back. */
+  async function namesWhatIsMissing(service: PodwhoisProcess, role: readonly string[], rule: object): Promise<void> {
+    const grant = async (verbs: readonly string[]): Promise<string> =>
+      await kubectl.run('patch', ...role, '--type=merge', '-p', JSON.stringify({ rules: [{ ...rule, verbs }] }));
+    for (const verb of ['list', 'watch']) {
+      await grant([verb === 'list' ? 'watch' : 'list']);
+      await until(
+        `it says that ${verb} is missing`,
+        async () =>
+          JSON.stringify((await service.get('/ready?verbose')).body).includes(`the verb \\"${verb}\\" must be granted`),
+        { timeoutMs: 60_000, everyMs: 250 },
+      );
+      await grant(['list', 'watch']);
+      await service.untilReady(60_000);
+    }
+  }
+
   for (const values of EXAMPLES) {
     test(`the API server accepts all objects of ${basename(values)}`, async () => {
       await onPlane('install', 'example', CHART, '--values', join(CHART, values), '--dry-run=server');
     });
   }
+
+  test('the API server accepts what monitoring and policies add to the endpoint mirror', async () => {
+    const both = ['large-cluster', 'postgres'].flatMap((name) => ['--values', join(CHART, `examples/${name}.yaml`)]);
+    const made = await onPlane('install', 'example', CHART, ...both, '--dry-run=server');
+    for (const kind of ['PodMonitor', 'NetworkPolicy']) {
+      assert.match(made, new RegExp(`kind: ${kind}\\nmetadata:\\n  name: example-podwhois-mirror\\n`));
+    }
+  });
 
   test('installed under the restricted level it becomes ready, is upgraded, rolled back, and leaves nothing', async () => {
     const objects = async (): Promise<string[]> => {
@@ -132,40 +190,91 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
       });
       try {
         await service.untilReady();
-        const user = `system:serviceaccount:${namespace}:${account}`;
         const where = scope === 'cluster' ? [] : ['--namespace', 'team-a'];
-        const rights = await kubectl.run('auth', 'can-i', '--list', '--no-headers', `--as=${user}`, ...where);
-        const own = rights.split('\n').filter((line) => line !== '' && !/selfsubject|^ +\[\//.test(line));
-        assert.deepEqual(
-          own.map((line) =>
-            line
-              .split(/\s{2,}/)
-              .filter((cell) => cell !== '[]')
-              .map((cell) => cell.trim()),
-          ),
-          [['pods', '[list watch]']],
-        );
+        assert.deepEqual(await rights(account, where), [['pods', '[list watch]']]);
         const role =
           scope === 'cluster' ? ['clusterrole', `${namespace}-${account}`] : ['role', account, '--namespace', 'team-a'];
-        for (const verb of ['list', 'watch']) {
-          const other = verb === 'list' ? 'watch' : 'list';
-          const rules = (verbs: readonly string[]): string =>
-            JSON.stringify({ rules: [{ apiGroups: [''], resources: ['pods'], verbs }] });
-          await kubectl.run('patch', ...role, '--type=merge', '-p', rules([other]));
-          await until(
-            `it says that ${verb} is missing`,
-            async () =>
-              JSON.stringify((await service.get('/ready?verbose')).body).includes(
-                `the verb \\"${verb}\\" must be granted`,
-              ),
-            { timeoutMs: 60_000, everyMs: 250 },
-          );
-          await kubectl.run('patch', ...role, '--type=merge', '-p', rules(['list', 'watch']));
-          await service.untilReady(60_000);
-        }
+        await namesWhatIsMissing(service, role, { apiGroups: [''], resources: ['pods'] });
       } finally {
         await service.stop();
         await onPlane('uninstall', release);
+      }
+    });
+  }
+
+  for (const scope of ['cluster', 'namespaces'] as const) {
+    test(`with watch.scope=${scope} the snapshot and the endpoint mirror fill their tables as the chart runs them, by rights of their own`, async (t) => {
+      const postgres = await startPostgres();
+      t.after(async () => await postgres.down());
+      const release = `pg-${scope}`;
+      const values = {
+        replicas: 1,
+        watch: { scope, namespaces: scope === 'cluster' ? [] : [namespace, 'team-a'] },
+        postgres: {
+          host: '127.0.0.1',
+          port: postgres.port,
+          user: 'postgres',
+          sslMode: 'disable',
+          existingSecret: 'made-later',
+          clusterName: 'eu',
+        },
+        snapshot: { enabled: true },
+        endpointMirror: { enabled: true, settings: { READY_MAX_STALENESS: '15s' } },
+      };
+      const file = join(plane.dir, `${release}.yaml`);
+      writeFileSync(file, JSON.stringify(values));
+      await onPlane('install', release, CHART, '--values', file, '--wait', '--timeout', '60s');
+      t.after(async () => await onPlane('uninstall', release));
+
+      /** What the Deployment's pod would be, had it a kubelet. */
+      async function play(name: string): Promise<PodwhoisProcess> {
+        const deployment = JSON.parse(
+          await kubectl.run('get', 'deployment', name, ...inNamespace, '-o', 'json'),
+        ) as Deployment;
+        const { serviceAccountName, containers } = deployment.spec.template.spec;
+        assert.equal(serviceAccountName, name);
+        const token = (await kubectl.run('create', 'token', name, ...inNamespace)).trim();
+        const env = Object.fromEntries(containers[0].env.map((one) => [one.name, one.value]));
+        delete env['PORT'];
+        assert.equal(env['PGPASSWORD_FILE'], '/etc/podwhois/postgres/password');
+        env['PGPASSWORD_FILE'] = join(plane.dir, 'password');
+        writeFileSync(env['PGPASSWORD_FILE'], postgres.password);
+        const kubeconfig = plane.writeKubeconfig(join(plane.dir, `${name}.kubeconfig`), { token });
+        const running = await PodwhoisProcess.start(
+          { ...env, KUBECONFIG: kubeconfig },
+          undefined,
+          containers[0].args[0],
+        );
+        t.after(async () => await running.stop());
+        await running.untilReady();
+        return running;
+      }
+      const lookups = `${release}-podwhois`;
+      const mirrors = `${lookups}-mirror`;
+      await play(lookups);
+      const mirror = await play(mirrors);
+
+      const rows = await until('the Service has a row', async () => {
+        const found = await postgres.query<{ pod_name: string }>(
+          `SELECT pod_name FROM public.server WHERE cluster = 'eu' AND service = '${lookups}'`,
+        );
+        return found.length > 0 && found;
+      });
+      assert.equal(rows.length, 1, 'the pods of the mirror are not behind the Service of the lookups');
+      assert.ok(!rows[0]?.pod_name.startsWith(mirrors));
+      await until('all pods have rows', async () => {
+        const found = await postgres.query<{ name: string }>(
+          `SELECT name FROM podwhois.pods WHERE cluster = 'eu' AND name LIKE '${release}-%'`,
+        );
+        return found.length === 2;
+      });
+
+      const where = scope === 'cluster' ? [] : [...inNamespace];
+      assert.deepEqual(await rights(lookups, where), [['pods', '[list watch]']]);
+      assert.deepEqual(await rights(mirrors, where), [['endpointslices.discovery.k8s.io', '[list watch]']]);
+      if (scope === 'cluster') {
+        const rule = { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] };
+        await namesWhatIsMissing(mirror, ['clusterrole', `${namespace}-${mirrors}`], rule);
       }
     });
   }

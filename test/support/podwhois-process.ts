@@ -19,20 +19,20 @@ export interface HttpAnswer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** `podwhois serve` as it is run in production: a process of its own, asked over HTTP. */
+/** `podwhois serve`, or another command that goes on, as it is run in production: a process of its own, asked over HTTP. */
 export class PodwhoisProcess {
   readonly url: string;
   readonly child: Child;
   readonly #dir: string;
   readonly #agent = new Agent({ connections: 8, bodyTimeout: 15_000, headersTimeout: 15_000 });
 
-  private constructor(port: number, env: Readonly<Record<string, string>>) {
+  private constructor(port: number, env: Readonly<Record<string, string>>, command: string) {
     this.url = `http://127.0.0.1:${port}`;
     this.#dir = mkdtempSync(join(tmpdir(), 'podwhois-process-'));
     this.child = startChild({
       name: 'podwhois',
       file: process.execPath,
-      args: [MAIN, 'serve'],
+      args: [MAIN, command],
       logFile: join(this.#dir, 'log'),
       env: {
         PATH: process.env['PATH'],
@@ -46,9 +46,9 @@ export class PodwhoisProcess {
   }
 
   /** Returns when it listens, which is before it is synced; on a port of its own unless told where. */
-  static async start(env: Readonly<Record<string, string>>, on?: number): Promise<PodwhoisProcess> {
+  static async start(env: Readonly<Record<string, string>>, on?: number, command = 'serve'): Promise<PodwhoisProcess> {
     const [port = 0] = on === undefined ? await freePorts(1) : [on];
-    const podwhois = new PodwhoisProcess(port, env);
+    const podwhois = new PodwhoisProcess(port, env, command);
     try {
       const listening = async (): Promise<boolean> =>
         podwhois.child.ended !== undefined || (await podwhois.get('/health')).status === 200;

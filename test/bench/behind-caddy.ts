@@ -43,7 +43,7 @@ export async function behindCaddy({ rounds, seconds, smoke }: Scale): Promise<re
   );
 
   // The service behind the proxy is one and the same, and so is its answer.
-  const app = new URL(await canned.ask<string>('listen', told.flat())).host;
+  const app = new URL(await canned.ask<string>('listen', [told.flat()])).host;
   const [without = 0, ours = 0, theirs = 0] = await freePorts(3);
   const config = snippet(PAGE, 'Caddyfile');
   const sites = [

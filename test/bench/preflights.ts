@@ -39,7 +39,10 @@ interface Round {
   readonly perSecond: number;
 }
 
-/** Preflights on one core: against `/pod?ip=` for the same pods, and against a canned 200 with the same headers. */
+/**
+ * Preflights on one core: against a canned 200 with the headers of one of our answers, against one with those of each caller in
+ * turn, which are not all in the processor's cache, and against `/pod?ip=` for the same pods.
+ */
 export async function preflights({ pods, rounds, seconds }: Scale): Promise<readonly Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'podwhois-bench-'));
   const rules = join(folder, 'rules.yaml');
@@ -47,6 +50,7 @@ export async function preflights({ pods, rounds, seconds }: Scale): Promise<read
   const simulator = startChild('simulator', { core: 1 });
   const ours = startChild('ours', { core: 0 });
   const canned = startChild('canned-200', { core: 0 });
+  const cannedEach = startChild('canned-200', { core: 0 });
   const load = startChild('load', { core: 1 });
   try {
     progress(`reading ${pods} pods`);
@@ -63,26 +67,35 @@ export async function preflights({ pods, rounds, seconds }: Scale): Promise<read
       asCaddySends(ip, (JSON.parse(body) as { namespace: string }).namespace),
     );
     const asked = { paths: headers.map(() => '/authorize'), headers };
-    const cannedUrl = await canned.ask<string>('listen', await headersOf(url, headers[0] ?? ''));
+    const told: string[][] = [];
+    for (const lines of headers) told.push(await headersOf(url, lines));
+    const cannedUrl = await canned.ask<string>('listen', told.slice(0, 1));
+    const eachUrl = await cannedEach.ask<string>('listen', told);
     const lookups = answers.map(([ip]) => `/pod?ip=${ip}`);
-    const [floor, mine, pod]: [Round[], Round[], Round[]] = [[], [], []];
+    const [floor, each, mine, pod]: [Round[], Round[], Round[], Round[]] = [[], [], [], []];
     for (let round = -1; round < rounds; round++) {
       progress(`preflights, round ${round + 1} of ${rounds}`); // the first warms up
       await load.ask('requests', asked);
-      const [theirs, own] = [
+      const [theirs, eachs, own] = [
         await blast(load, canned, { url: cannedUrl, seconds }),
+        await blast(load, cannedEach, { url: eachUrl, seconds }),
         await blast(load, ours, { url, seconds }),
       ];
       await load.ask('paths', lookups);
       const lookup = await blast(load, ours, { url, seconds });
       if (round < 0) continue;
       floor.push(theirs);
+      each.push(eachs);
       mine.push(own);
       pod.push(lookup);
     }
-    return [against('a canned 200', mine, floor, 0.8), against('/pod?ip=', mine, pod, undefined)];
+    return [
+      against('a canned 200', mine, floor, 0.8),
+      against("a canned 200 with each caller's headers", mine, each, undefined),
+      against('/pod?ip=', mine, pod, undefined),
+    ];
   } finally {
-    await Promise.all([simulator, ours, canned, load].map((child) => child.stop()));
+    await Promise.all([simulator, ours, canned, cannedEach, load].map((child) => child.stop()));
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -218,6 +218,11 @@ test('ready answers are bounded, and spread evenly over their slots', () => {
   const { ip = '', pod } = pods[0] ?? {};
   for (let twice = 0; twice < 2; twice++) if (pod) cache.set(ip, pod, 'huge', 1e9);
   assert.ok(pod && cache.get(ip, pod) !== 'huge');
+  // Full of others, it still takes in who calls again and again.
+  const callers = pods.slice(-100);
+  for (let twice = 0; twice < 2; twice++) for (const one of callers) cache.set(one.ip, one.pod, one.ip, 1000);
+  assert.ok(callers.filter((one) => cache.get(one.ip, one.pod) === one.ip).length > 90);
+  assert.ok(cache.size <= 6 * 1024 * 1024);
   const few = pods.slice(0, 5000);
   const fresh = new AnswerCache<string>();
   for (let twice = 0; twice < 2; twice++) for (const one of few) fresh.set(one.ip, one.pod, one.ip, 100);

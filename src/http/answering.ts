@@ -1,6 +1,8 @@
 import type { FastifyReply } from 'fastify';
 import { ERRORS, errorBody, retryAfter } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { SHORT } from './outgoing.ts';
+import type { Room } from './outgoing.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -20,7 +22,9 @@ interface Answered {
   readonly body: string;
 }
 
-export function sendDecision(reply: FastifyReply, { status, code, body }: Answered): FastifyReply {
+/** Of a pod whatever its creator wrote may be a megabyte long: an image's name, an owner's. It takes room like a page then. */
+export function sendDecision(reply: FastifyReply, { status, code, body }: Answered, room: Room): FastifyReply {
+  if (body.length > SHORT) room.begin(reply.raw)(body.length);
   reply.code(status).header('content-type', JSON_TYPE);
   if (code) announceRetry(reply, code);
   return reply.send(body);

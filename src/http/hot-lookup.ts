@@ -3,6 +3,7 @@ import { retryAfter } from '../errors.ts';
 import { JSON_TYPE } from './answering.ts';
 import type { Freshness } from './freshness.ts';
 import type { Lookup } from './lookup.ts';
+import { SHORT } from './outgoing.ts';
 
 const PREFIX = '/pod?ip=';
 /** Whatever else could stand there means something in a query: `%`, `+`, `&`, `;`, or is not a URL. */
@@ -22,7 +23,10 @@ export function hotLookup(
     if (req.method !== 'GET' || !url.startsWith(PREFIX) || req.httpVersionMajor !== 1) return false;
     const address = url.slice(PREFIX.length);
     if (!PLAIN_ADDRESS.test(address) || req.headers.host === undefined) return false;
-    const { status, code, body } = lookup.count(lookup.byAddress(address));
+    const decision = lookup.byAddress(address);
+    // A long one needs room.
+    if (decision.body.length > SHORT) return false;
+    const { status, code, body } = lookup.count(decision);
     const headers = ['content-type', JSON_TYPE];
     const seconds = code && retryAfter(code);
     if (seconds !== undefined) headers.push('retry-after', String(seconds));

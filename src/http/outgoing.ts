@@ -18,6 +18,9 @@ export class Slots {
   }
 }
 
+/** Characters. Nearly every pod is described in less, and as many connections as there may be hold 128 MiB of it. */
+export const SHORT = 32 * 1024;
+
 /** Room for long answers, all together: whoever asks for many and reads none must not fill the memory. */
 export class Room {
   #left: number;

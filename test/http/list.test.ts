@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { tokenOf } from '../../src/http/position.ts';
 import { until } from '../support/until.ts';
 import { changed, makePod, strings } from './support/pods.ts';
-import { ask, open } from './support/raw.ts';
+import { ask, exchange, open } from './support/raw.ts';
 import { startService } from './support/service.ts';
 
 type Json = Record<string, unknown>;
@@ -354,6 +354,22 @@ test('pages that nobody reads are bounded in bytes, all together: the others bec
   assert.equal((await ask(port, '/pod?ip=10.0.0.1')).status, 409, 'single lookups go on');
   for (const socket of sockets) socket.destroy();
   await until('there is room again', async () => (await ask(port, '/pods?limit=60')).json['count'] === 60);
+});
+
+test('long descriptions of a pod take room as pages do; short ones need none', async (t) => {
+  const owner = { kind: 'Own', name: 'n'.repeat(1_000_000), uid: 'u' };
+  const pods = [makePod('hostile', { podIps: ['127.0.0.1'], owner }), makePod('web', { podIps: ['10.0.0.1'] })];
+  const { port } = await startService(t, { pods, limits: { maxOutgoing: 1 } });
+  const atOnce = async (path: string): Promise<readonly string[]> => {
+    const one = `GET ${path} HTTP/1.1\r\nHost: x\r\n`;
+    const answers = await exchange(port, `${one}\r\n${one}\r\n${one}Connection: close\r\n\r\n`);
+    return Array.from(answers.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => status ?? '');
+  };
+  for (const path of ['/whoami', '/pod?ip=127.0.0.1', '/pod?namespace=default&name=hostile']) {
+    assert.deepEqual(await atOnce(path), ['200', '503', '503'], path);
+    await until('there is room again', async () => (await ask(port, path)).status === 200);
+  }
+  assert.deepEqual(await atOnce('/pod?ip=10.0.0.1'), ['200', '200', '200']);
 });
 
 test('when little room is left a page is short, and goes on', async (t) => {

@@ -28,7 +28,7 @@ const LOOKUP_ERRORS = ['pod_not_found', 'ambiguous', 'not_synced', 'stale', 'unr
 
 /** `/pod` and `/whoami`: one pod, or why not. */
 export function lookupRoutes(app: App, parts: Parts): void {
-  const { lookup, pastLookup, waiters, limits } = parts;
+  const { lookup, pastLookup, waiters, limits, room } = parts;
 
   app.get(
     '/pod',
@@ -48,9 +48,9 @@ export function lookupRoutes(app: App, parts: Parts): void {
     async (request, reply) => {
       checkQuestion(request.query);
       const { ip, at, wait, max_staleness: staleness } = request.query;
-      if (ip !== undefined && at !== undefined) return sendDecision(reply, pastLookup.byAddress(ip, at));
+      if (ip !== undefined && at !== undefined) return sendDecision(reply, pastLookup.byAddress(ip, at), room);
       const limit = boundedDuration('max_staleness', staleness, parts.settings.serveMaxStaleness);
-      if (ip === undefined) return sendDecision(reply, lookup.count(lookup.bySelf(request.query, limit)));
+      if (ip === undefined) return sendDecision(reply, lookup.count(lookup.bySelf(request.query, limit)), room);
       const ms = boundedDuration('wait', wait, limits.maxWait) ?? 0;
       let decision = lookup.byAddress(ip, limit);
       if (decision.mayChange && ms > 0) {
@@ -63,7 +63,7 @@ export function lookupRoutes(app: App, parts: Parts): void {
           signal: goneSignal(reply),
         });
       }
-      return sendDecision(reply, lookup.count(decision));
+      return sendDecision(reply, lookup.count(decision), room);
     },
   );
 
@@ -80,7 +80,7 @@ export function lookupRoutes(app: App, parts: Parts): void {
     (request, reply) => {
       // A link-local peer comes with the zone of our own interface.
       const peer = (request.raw.socket.remoteAddress ?? '').split('%')[0] ?? '';
-      return sendDecision(reply, lookup.count(lookup.byAddress(peer)));
+      return sendDecision(reply, lookup.count(lookup.byAddress(peer)), room);
     },
   );
 }

@@ -126,3 +126,37 @@ test('every file of the tree a document names is there', () => {
     }
   }
 });
+
+/** All of src/, to look names up in. */
+const code = globSync('src/**/*.ts', { cwd: root }).map(read).join('\n');
+
+/** Of others, or examples of what Kubernetes injects. */
+const OTHERS = new Set([
+  'KUBEBUILDER_ASSETS',
+  'KUBECTL_WHOIS_SERVICE',
+  'NET_RAW',
+  'NODE_EXTRA_CA_CERTS',
+  'PODWHOIS_PORT',
+  'PODWHOIS_SERVICE_HOST',
+  'REJECT_REQUEST',
+  'STRICT_DNS',
+]);
+
+test('every setting a document or the chart names is there', () => {
+  const settings = new Set([...code.matchAll(/variable: '([A-Z0-9_]+)'/g)].map(([, name]) => name));
+  assert.ok(settings.size > 40);
+  for (const page of [...pages, ...globSync('charts/podwhois/{values.yaml,templates/*.*,files/*}', { cwd: root })]) {
+    if (page.startsWith('docs/decisions/')) continue; // of their time
+    for (const [name] of read(page).matchAll(/\b(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|PG[A-Z]+)\b/g)) {
+      assert.ok(settings.has(name) || OTHERS.has(name), `${page} names ${name}`);
+    }
+  }
+});
+
+test('every metric a document names is there', () => {
+  for (const page of pages) {
+    for (const [all, name = ''] of read(page).matchAll(/\bpodwhois_([a-z]+(?:_[a-z]+)*)\b/g)) {
+      assert.match(code, new RegExp(`^\\s+${name}: ['{]`, 'm'), `${page} names ${all}`);
+    }
+  }
+});

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import * as prettier from 'prettier';
 import { MIRROR } from '../../src/mirror-settings.ts';
+import { bundle } from '../../.build/bundle.ts';
 import { CORE } from '../../src/settings.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
@@ -97,11 +98,14 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
   const inNamespace = ['--namespace', namespace] as const;
   let plane: ControlPlane;
   let kubectl: Kubectl;
+  /** What the image runs. */
+  let main: string;
   const onPlane = async (...args: readonly string[]): Promise<string> =>
     await helm(...args, ...inNamespace, '--kubeconfig', plane.kubeconfig);
 
   before(async () => {
     plane = await startControlPlane();
+    main = (await bundle(join(plane.dir, 'bundle'))).file;
     kubectl = new Kubectl(plane.kubeconfig);
     await kubectl.run('apply', '--server-side', '-f', serverBinary('monitoring-crds'));
     for (const name of [namespace, 'team-a', 'team-b']) {
@@ -183,11 +187,9 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
       const account = `${release}-podwhois`;
       const token = (await kubectl.run('create', 'token', account, ...inNamespace)).trim();
       const kubeconfig = plane.writeKubeconfig(join(plane.dir, `${release}.kubeconfig`), { token });
-      const service = await PodwhoisProcess.start({
-        KUBECONFIG: kubeconfig,
-        READY_MAX_STALENESS: '15s',
-        ...(scope === 'namespaces' && { NAMESPACE: 'team-a,team-b' }),
-      });
+      const view = scope === 'namespaces' ? { NAMESPACE: 'team-a,team-b' } : {};
+      const env = { KUBECONFIG: kubeconfig, READY_MAX_STALENESS: '15s', ...view };
+      const service = await PodwhoisProcess.start(env, { main });
       try {
         await service.untilReady();
         const where = scope === 'cluster' ? [] : ['--namespace', 'team-a'];
@@ -242,8 +244,7 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
         const kubeconfig = plane.writeKubeconfig(join(plane.dir, `${name}.kubeconfig`), { token });
         const running = await PodwhoisProcess.start(
           { ...env, KUBECONFIG: kubeconfig },
-          undefined,
-          containers[0].args[0],
+          { main, command: containers[0].args[0] },
         );
         t.after(async () => await running.stop());
         await running.untilReady();

@@ -35,7 +35,7 @@ test(
     const [port = 0, own = 0] = await freePorts(2);
     const podwhois = await PodwhoisProcess.start(
       { ...said, K8S_API_SERVER: apiServer, PORT: String(own), FORWARD_AUTH_RULES },
-      own,
+      { port: own },
     );
     t.after(() => podwhois.stop());
     await podwhois.untilReady();

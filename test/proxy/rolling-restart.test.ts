@@ -78,7 +78,7 @@ test(
     await sleep(500);
     for (const [i, old] of replicas.entries()) {
       assert.equal(await old.child.stop('SIGTERM'), '0', 'it ends by itself');
-      const fresh = await PodwhoisProcess.start(settings, Number(new URL(old.url).port));
+      const fresh = await PodwhoisProcess.start(settings, { port: Number(new URL(old.url).port) });
       replicas[i] = fresh;
       await fresh.untilReady();
       // Kubernetes goes on to the next one when this one is ready, which Caddy notices with its next health check.

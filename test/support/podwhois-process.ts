@@ -19,6 +19,14 @@ export interface HttpAnswer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+interface Run {
+  readonly port?: number;
+  /** `serve` unless told. */
+  readonly command?: string | undefined;
+  /** The tree's unless told: a bundle, say. */
+  readonly main?: string;
+}
+
 /** `podwhois serve`, or another command that goes on, as it is run in production: a process of its own, asked over HTTP. */
 export class PodwhoisProcess {
   readonly url: string;
@@ -26,13 +34,13 @@ export class PodwhoisProcess {
   readonly #dir: string;
   readonly #agent = new Agent({ connections: 8, bodyTimeout: 15_000, headersTimeout: 15_000 });
 
-  private constructor(port: number, env: Readonly<Record<string, string>>, command: string) {
+  private constructor(port: number, env: Readonly<Record<string, string>>, { command, main }: Run) {
     this.url = `http://127.0.0.1:${port}`;
     this.#dir = mkdtempSync(join(tmpdir(), 'podwhois-process-'));
     this.child = startChild({
       name: 'podwhois',
       file: process.execPath,
-      args: [MAIN, command],
+      args: [main ?? MAIN, command ?? 'serve'],
       logFile: join(this.#dir, 'log'),
       env: {
         PATH: process.env['PATH'],
@@ -46,9 +54,9 @@ export class PodwhoisProcess {
   }
 
   /** Returns when it listens, which is before it is synced; on a port of its own unless told where. */
-  static async start(env: Readonly<Record<string, string>>, on?: number, command = 'serve'): Promise<PodwhoisProcess> {
-    const [port = 0] = on === undefined ? await freePorts(1) : [on];
-    const podwhois = new PodwhoisProcess(port, env, command);
+  static async start(env: Readonly<Record<string, string>>, run: Run = {}): Promise<PodwhoisProcess> {
+    const [port = 0] = run.port === undefined ? await freePorts(1) : [run.port];
+    const podwhois = new PodwhoisProcess(port, env, run);
     try {
       const listening = async (): Promise<boolean> =>
         podwhois.child.ended !== undefined || (await podwhois.get('/health')).status === 200;

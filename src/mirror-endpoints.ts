@@ -86,6 +86,7 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     holder: `${hostname()} ${randomUUID()}`,
     cluster: settings.clusterName,
     table: settings.table,
+    part: partOf(settings),
     schema: settings.podwhoisSchema,
     requeueAfterMs: settings.requeueAfter,
   });
@@ -132,6 +133,10 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
   let closed: Promise<void> | undefined;
   return { url: server.url, close: async () => await (closed ??= running.disposeAsync()) };
 }
+
+const partOf = ({ namespaces, endpointSelector }: MirrorSettings): string =>
+  (namespaces.length === 0 ? '' : ` of ${namespaces.toSorted().join(', ')}`) +
+  (endpointSelector === undefined ? '' : ` where ${endpointSelector.text}`);
 
 function watchChecks(details: ReturnType<Slices['details']>, limit: number): readonly StatusCheck[] {
   return details.map(({ slice, synced, ageMs, resourceVersion, problem }) => ({

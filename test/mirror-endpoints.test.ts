@@ -187,6 +187,18 @@ describe('mirror-endpoints', () => {
     await untilRows(() => [row('a', '10.1.0.1')]);
   });
 
+  test('two with other selectors or namespaces fill one table together: neither waits for the lease of the other', async (t) => {
+    const { cluster, environment, untilRows } = await stage(t);
+    const labels = (service: string, tier: string) => ({ 'kubernetes.io/service-name': service, tier });
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')], { labels: labels('web', 'a') }));
+    cluster.endpointSlices.put(slice('api', [endpoint('b', '10.1.0.2')], { labels: labels('api', 'b') }));
+    await runMirror(t, { ...environment, ENDPOINT_SELECTOR: 'tier=a' });
+    await runMirror(t, { ...environment, ENDPOINT_SELECTOR: 'tier=b', NAMESPACE: 'shop' });
+    await untilRows(() => [row('a', '10.1.0.1'), row('b', '10.1.0.2', { service: 'shop/api' })].toSorted());
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.3')], { labels: labels('web', 'a') }));
+    await untilRows(() => [row('a', '10.1.0.3'), row('b', '10.1.0.2', { service: 'shop/api' })].toSorted());
+  });
+
   test('with namespaces the rows of others stay', async (t) => {
     const { simulator, cluster, environment, table, untilRows } = await stage(t);
     cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));

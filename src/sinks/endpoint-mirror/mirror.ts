@@ -18,6 +18,8 @@ export interface EndpointMirrorOptions {
   readonly holder: string;
   readonly cluster: string;
   readonly table: TableName;
+  /** What of the cluster it mirrors, in words; empty: all. Whoever mirrors something else into the same table has a lease of its own. */
+  readonly part: string;
   /** Of podwhois' own tables, where the lease is. */
   readonly schema: string;
   readonly requeueAfterMs: number;
@@ -101,12 +103,13 @@ export class EndpointMirror {
 
   /** Asks until Postgres answers. undefined: the role may not create the schema, or not look into it. */
   async #findLease(signal: AbortSignal): Promise<Lease | 'stopped' | undefined> {
-    const { database, schema, cluster, table, holder, clock, log } = this.#options;
+    const { database, schema, cluster, table, part, holder, clock, log } = this.#options;
+    const sink = `endpoint-mirror ${table.text}${part}`;
     const [first, longest] = PAUSES;
     for (let pause: number = first; !signal.aborted; pause = Math.min(longest, 2 * pause)) {
       try {
         await migrate(database, schema);
-        return new Lease({ schema, cluster, sink: `endpoint-mirror ${table.text}`, holder });
+        return new Lease({ schema, cluster, sink, holder });
       } catch (error) {
         if (sqlState(error) === INSUFFICIENT_PRIVILEGE) {
           log.warn({ schema }, 'no right to a schema of its own: running without a lease, so only one may run');

@@ -48,6 +48,7 @@ export class MirrorTruth implements Truth {
   readonly #listeners = new Set<() => void>();
   #dirty = new Set<string>();
   #all = true;
+  #unreadable = 0;
 
   constructor({ index, scope, isFresh }: MirrorTruthOptions) {
     this.#index = index;
@@ -76,6 +77,10 @@ export class MirrorTruth implements Truth {
   }
 
   changed(): Iterable<string> | 'all' {
+    // Whatever was held back because of one that could not be read has been told of already.
+    const { unreadable } = this.#index;
+    if (unreadable < this.#unreadable) this.#all = true;
+    this.#unreadable = unreadable;
     const changed = this.#all ? 'all' : this.#dirty;
     this.#all = false;
     this.#dirty = new Set();

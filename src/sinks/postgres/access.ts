@@ -41,7 +41,8 @@ export function accessOf(settings: ConnectionSettings): Access {
 
 /** What TLS a connection needs now; false: none. Read with every connection, since a certificate authority may be replaced. */
 export async function tlsOf({ host, sslMode, sslRootCert }: Access): Promise<ConnectionOptions | false> {
-  if (sslMode === 'disable') return false;
+  // As libpq does it: a socket of this machine has no TLS, whatever is asked for.
+  if (sslMode === 'disable' || host.startsWith('/')) return false;
   // As libpq does it: require with an authority at hand is verify-ca.
   if (sslRootCert === undefined) return { rejectUnauthorized: false };
   return {

@@ -99,7 +99,8 @@ export function afterFailure(trouble: Trouble, failure: ErrorClass, groups: numb
 }
 
 function smaller(batch: number, failure: ErrorClass, groups: number): number {
-  if (failure === 'timeout') return Math.max(1, Math.floor(Math.min(batch, Math.max(groups, 1)) / 2));
+  // What waits for the lease or reads back can take too long as well: that says nothing of the batch.
+  if (failure === 'timeout') return groups === 0 ? batch : Math.max(1, Math.floor(Math.min(batch, groups) / 2));
   // A client-side time limit looks like a broken connection.
   return failure === 'connection' ? Math.max(Math.min(batch, LEAST_UNANSWERED), Math.floor(batch / 2)) : batch;
 }

@@ -129,11 +129,11 @@ export const POSTGRES = {
   postgresPoolSize: setting({
     variable: 'POSTGRES_POOL_SIZE',
     flag: '--postgres-pool-size <number>',
-    help: 'how many connections to Postgres there may be',
+    help: 'how many connections to Postgres there may be, 2 to 4: one writes, one proves meanwhile who writes',
     fallback: 2,
     fallbackText: '2',
     example: '4',
-    parse: wholeNumber(1, 4),
+    parse: wholeNumber(2, 4),
   }),
 } as const;
 

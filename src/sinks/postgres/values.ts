@@ -4,11 +4,19 @@ import type { Value } from './mirrored-table.ts';
 
 export const boolean = (value: boolean): Value => (value ? 't' : 'f');
 
-/** Milliseconds since 1970, as UTC. */
-export const timestamp = (ms: number | undefined): Value => (ms === undefined ? null : new Date(ms).toISOString());
+/** Milliseconds since 1970, as UTC. Postgres does not read years that have not four digits, and a pod's status can hold any. */
+export function timestamp(ms: number | undefined): Value {
+  if (ms === undefined) return null;
+  if (ms < YEAR_1) return '-infinity';
+  return ms < YEAR_10000 ? new Date(ms).toISOString() : 'infinity';
+}
 
-/** Empty texts mean "there is none" in our records. */
-export const textOrNull = (text: string | undefined): Value => (text === undefined || text === '' ? null : text);
+const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
+const YEAR_10000 = Date.UTC(10_000, 0);
+
+/** Empty texts mean "there is none" in our records. A NUL, for which Postgres has no place, is U+FFFD: it would hide the whole row. */
+export const textOrNull = (text: string | undefined): Value =>
+  text === undefined || text === '' ? null : text.replaceAll('\u0000', '\ufffd');
 
 /** `{"a","b"}`: every element quoted, so that none of them is taken for NULL or a brace. */
 export const array = (texts: readonly string[]): Value =>

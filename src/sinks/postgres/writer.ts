@@ -66,6 +66,8 @@ export class Writer {
   /** What Postgres would not take, and why; tried again when it changes. */
   readonly #poison = new Map<string, string>();
   #trouble: Trouble = NO_TROUBLE;
+  /** How many groups the attempt under way writes. */
+  #writing = 0;
   #prepared = false;
   #provenAt = 0;
   #doubt = true;
@@ -148,6 +150,10 @@ export class Writer {
     }
   }
 
+  get #isEqual(): boolean {
+    return this.#options.truth.ready && !this.#doubt && this.#dirty.size === 0 && this.#poison.size === 0;
+  }
+
   #state(): Parameters<typeof nextStep>[0] {
     return {
       ready: this.#options.truth.ready,
@@ -177,6 +183,7 @@ export class Writer {
 
   async #attempt(step: Exclude<Step, { kind: 'wait' }>): Promise<void> {
     const { clock, lease, database, log } = this.#options;
+    this.#writing = 0;
     try {
       switch (step.kind) {
         case 'prepare':
@@ -192,7 +199,11 @@ export class Writer {
           this.#asked = true;
           break;
         case 'prove':
-          await database.transaction(async (session) => await lease?.enter(session));
+          await database.transaction(async (session) => {
+            // Where nothing is left to write, readers see that the rows are fresh.
+            if (this.#isEqual) await lease?.leave(session);
+            else await lease?.enter(session);
+          });
           this.#provenAt = clock.now();
           break;
         case 'compare':
@@ -210,8 +221,9 @@ export class Writer {
   }
 
   async #compare(): Promise<void> {
-    const { database, table, truth, clock, log } = this.#options;
+    const { database, lease, table, truth, clock, log } = this.#options;
     const statements = this.#statements;
+    const kept = lease?.keep(database);
     try {
       this.#dirty.clear();
       // From here on whatever changes is collected again.
@@ -238,6 +250,8 @@ export class Writer {
     } catch (error) {
       this.#doubt = true;
       throw error;
+    } finally {
+      await kept?.stop();
     }
     this.#trouble = { ...this.#trouble, failures: 0 };
     // Also when nothing differs: it proves the lease, and tells readers how fresh the rows are.
@@ -250,6 +264,8 @@ export class Writer {
     const since = this.#behindSince;
     this.#dirty.clear();
     this.#behindSince = undefined;
+    this.#writing = groups.length;
+    const kept = lease?.keep(database);
     try {
       const { batch, careful } = this.#trouble;
       const done = await database.transaction(
@@ -262,7 +278,10 @@ export class Writer {
             batch,
             copy: this.#copy,
             careful,
-            enter: async (own: Session) => await lease?.enter(own),
+            enter: async (own: Session) => {
+              await kept?.stop();
+              await lease?.enter(own);
+            },
             leave: async (own: Session) => await lease?.leave(own),
           }),
       );
@@ -283,6 +302,8 @@ export class Writer {
       for (const group of groups) this.#dirty.add(group);
       this.#behindSince = since ?? clock.now();
       throw error;
+    } finally {
+      await kept?.stop();
     }
   }
 
@@ -303,12 +324,7 @@ export class Writer {
       log.warn({ table: table.name, err: error }, 'there are no temporary tables here: going on with arrays');
       return;
     }
-    const { trouble, delayMs, doubt, unprepared } = afterFailure(
-      this.#trouble,
-      failure,
-      this.#dirty.size,
-      clock.random(),
-    );
+    const { trouble, delayMs, doubt, unprepared } = afterFailure(this.#trouble, failure, this.#writing, clock.random());
     this.#trouble = trouble;
     this.#retryAt = now + delayMs;
     if (doubt) this.#doubt = true;

@@ -16,9 +16,9 @@ import { publish } from './snapshot-metrics.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
-  readonly settings: SnapshotSettings;
+  readonly settings: SnapshotSettings & { readonly serveMaxStaleness: number };
   readonly index: PodIndex;
-  readonly source: { readonly synced: boolean };
+  readonly source: { readonly synced: boolean; ageMs(): number };
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -39,7 +39,12 @@ export function plug(surroundings: Surroundings): { close(): Promise<void> } {
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
     },
     table: podsTable(schema, cluster),
-    truth: new PodTruth(index, source),
+    truth: new PodTruth(index, {
+      // What is too old for the lookups is not written either, and not called fresh.
+      get synced() {
+        return source.synced && source.ageMs() <= settings.serveMaxStaleness;
+      },
+    }),
     clock,
     log,
     flushMs,

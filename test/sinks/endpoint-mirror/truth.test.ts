@@ -49,6 +49,19 @@ test('after the first list all may have changed, then what has changed, once', (
   assert.deepEqual([changed(stage), woken], ['all', 3]);
 });
 
+test('when one that could not be read is gone all may have changed: what was told of meanwhile was held back', () => {
+  const stage = known([slice('a', 1)]);
+  changed(stage);
+  stage.index.slice().setAside({ key: 'uid-x', namespace: 'shop', name: 'x', ips: [], reason: 'why' });
+  stage.index.slice().upsert(slice('a', 101, { pods: [] }));
+  assert.deepEqual(changed(stage), ['shop/web']);
+  assert.equal(stage.truth.mayDelete(groupKey(['shop', 'web'])), false);
+  stage.index.slice().remove(slice('x', 102, { service: 'other', pods: [] }));
+  assert.equal(stage.index.unreadable, 0);
+  assert.equal(changed(stage), 'all');
+  assert.notEqual(changed(stage), 'all');
+});
+
 test('a row is in the order of the columns, and stamped by Postgres', () => {
   const { truth } = known([slice('a', 1)]);
   const { keys, values } = mirroredTable({ schema: 'public', name: 'server', text: 'public.server' }, 'dev');

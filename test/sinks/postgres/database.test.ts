@@ -14,7 +14,7 @@ import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 
 let postgres: RealPostgres;
-before(async () => void (postgres = await startPostgres()));
+before(async () => void (postgres = await startPostgres({ unix_socket_directories: tmpdir() })));
 after(async () => await postgres.down());
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
@@ -48,6 +48,15 @@ test('a transaction commits when its work is done, and nothing of it is there wh
     assert.equal(error, planted);
     const rows = await database.transaction(async (session) => await session.query('SELECT n FROM commits'));
     assert.deepEqual(rows, [{ n: 1 }]);
+  } finally {
+    await database.close();
+  }
+});
+
+test('a socket of this machine has no TLS, whatever PGSSLMODE asks for, as libpq has it', async () => {
+  const database = open({ PGHOST: tmpdir(), PGSSLMODE: 'require' });
+  try {
+    assert.equal((await database.transaction(async (session) => await session.query('SELECT 1'))).length, 1);
   } finally {
     await database.close();
   }

@@ -54,6 +54,10 @@ test('every failure is tried again within ten seconds, later each time, and what
   }
 });
 
+test('what took too long without writing says nothing of the batch', () => {
+  assert.equal(afterFailure(NO_TROUBLE, 'timeout', 0, 0).trouble.batch, MOST_AT_ONCE);
+});
+
 test('a batch that takes too long is halved down to one row, one without an answer not so far, and both grow back', () => {
   let slow = NO_TROUBLE;
   slow = afterFailure(slow, 'timeout', 300, 0).trouble;

@@ -7,7 +7,7 @@ import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
-import { MapTruth, startStage } from './mirrored-table.ts';
+import { createTable, MapTruth, startStage } from './mirrored-table.ts';
 
 // The rows of faults.md, "Postgres writers", on a real server.
 
@@ -258,6 +258,66 @@ test('two replicas write: only the one with the lease does, and the other follow
   await first.stop();
   await second.settled(5_000);
   assert.equal(second.writer.leading, true);
+});
+
+test('a comparison or a flush that takes longer than the lease keeps it', async (t) => {
+  const schema = postgres.schema();
+  const truth = new MapTruth();
+  many(truth, 'first');
+  const groups = truth.groups.bind(truth);
+  truth.groups = async function* () {
+    await sleep(1_200);
+    yield* groups();
+  };
+  const first = await startStage(t, postgres, { schema, truth, ttlMs: 600 });
+  await until('the first leads', () => first.writer.leading);
+  const second = await startStage(t, postgres, { schema, ttlMs: 600 });
+  await first.settled();
+  // What is staged waits for this, before it enters.
+  const lock = postgres.query(`BEGIN; LOCK TABLE ${schema}.mirrored; SELECT pg_sleep(1.5); COMMIT`);
+  await sleep(50);
+  many(truth, 'second');
+  await lock;
+  await first.settled();
+  assert.equal(first.writer.counts.flushes, 2);
+  const changes = [first, second]
+    .flatMap(({ logged }) => logged)
+    .filter(({ message }) => /process writes/.test(message));
+  assert.equal(changes.length, 1);
+});
+
+test('a standby that waited in vain for the lease writes as much at once as ever', async (t) => {
+  const schema = postgres.schema();
+  await createTable(postgres, schema);
+  const truth = new MapTruth();
+  many(truth, 'x');
+  // Whoever reads the table waits for this, longer than a statement may take.
+  const lock = postgres.query(`BEGIN; LOCK TABLE ${schema}.mirrored; SELECT pg_sleep(1.5); COMMIT`);
+  const stage = await startStage(t, postgres, { schema, truth, limits: { statement: 200 } });
+  await until('it has waited in vain', () => stage.writer.counts.failures.timeout > 1);
+  await lock;
+  await postgres.query(
+    `CREATE TABLE ${schema}.statements (); CREATE FUNCTION ${schema}.count() RETURNS trigger LANGUAGE plpgsql AS $$
+     BEGIN INSERT INTO ${schema}.statements DEFAULT VALUES; RETURN NULL; END $$;
+     CREATE TRIGGER counted AFTER INSERT ON ${schema}.mirrored FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.count()`,
+  );
+  await stage.settled();
+  assert.equal((await postgres.query(`SELECT FROM ${schema}.statements`)).length, 1);
+});
+
+test('readers see that the rows are fresh while nothing changes, and that they are not when nobody knows', async (t) => {
+  const stage = await startStage(t, postgres, { ttlMs: 300 });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const flushedAt = async (): Promise<Date | undefined> =>
+    (await postgres.query<{ flushed_at: Date }>(`SELECT flushed_at FROM ${stage.schema}.leases`))[0]?.flushed_at;
+  const before = await flushedAt();
+  await until('it is said again', async () => Number(await flushedAt()) > Number(before));
+  stage.truth.ready = false;
+  await sleep(300);
+  const last = await flushedAt();
+  await sleep(300);
+  assert.deepEqual(await flushedAt(), last);
 });
 
 test('a writer whose lease was taken writes nothing more until it has it again', async (t) => {

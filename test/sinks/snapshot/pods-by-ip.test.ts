@@ -139,3 +139,28 @@ test('hostile labels and annotations are stored as they are, but for what jsonb 
     node_name: null,
   });
 });
+
+test('no name of an owner and no time that an API server takes keeps a pod out of the table', async () => {
+  const schema = postgres.schema();
+  await migrate(database, schema);
+  const owner = { apiGroup: '', kind: 'a\u0000b', name: '\u0000', uid: "'" };
+  const times = ['0000-01-01T00:00:00Z', '9999-12-31T23:59:59-14:00', '0001-01-01T00:00:01Z'].map((at) =>
+    Date.parse(at),
+  );
+  await store(
+    schema,
+    'c',
+    times.map((startedAt, i) => makePod({ name: `p-${i}`, owner, startedAt })),
+  );
+  const rows = await postgres.query(
+    `SELECT owner_kind, owner_name, to_json(started_at AT TIME ZONE 'UTC') AS started FROM ${schema}.pods ORDER BY name`,
+  );
+  assert.deepEqual(
+    rows,
+    ['-infinity', 'infinity', '0001-01-01T00:00:01'].map((started) => ({
+      owner_kind: 'a\ufffdb',
+      owner_name: '\ufffd',
+      started,
+    })),
+  );
+});

@@ -2,15 +2,22 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
 import { migrate } from '../../../src/commands/migrate.ts';
-import type { Pod } from '../../../src/pod.ts';
+import { PodIndex } from '../../../src/index/pod-index.ts';
+import { SystemClock } from '../../../src/kubernetes/clock.ts';
 import { createLog } from '../../../src/log.ts';
+import { createMetrics } from '../../../src/metrics.ts';
+import type { Pod } from '../../../src/pod.ts';
 import { readServeSettings } from '../../../src/serve-settings.ts';
 import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
+import type { SnapshotSettings } from '../../../src/sinks/snapshot/settings.ts';
+import { plug } from '../../../src/sinks/snapshot/snapshot.ts';
+import { makePod } from '../../index/make-pod.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -198,6 +205,40 @@ test('while Postgres is away lookups are answered and the service is ready', asy
   await until('the metrics tell of it', async () =>
     /snapshot_failures_total\{class="connection"\} [1-9]/.test(await (await fetch(`${service.url}/metrics`)).text()),
   );
+});
+
+test('what is too old for the lookups is neither written nor called fresh', async (t) => {
+  const schema = postgres.schema();
+  const index = new PodIndex();
+  const list = index.slice().beginReplace();
+  list.add(makePod());
+  list.commit('1000');
+  let age = 300_001;
+  const settings = readServeSettings({
+    flags: {},
+    environment: postgres.environment({ SNAPSHOT: 'true', PODWHOIS_SCHEMA: schema, SNAPSHOT_FLUSH_INTERVAL: '100ms' }),
+  });
+  const clock = new SystemClock();
+  const plugged = plug({
+    settings: settings as typeof settings & SnapshotSettings,
+    index,
+    source: { synced: true, ageMs: () => age },
+    clock: { now: () => clock.now(), sleep: async (ms, signal) => await clock.sleep(ms, signal), random: Math.random },
+    log: createLog({ level: 'fatal', format: 'json' }),
+    metrics: createMetrics(),
+    leaseTtlMs: 300,
+  });
+  t.after(async () => {
+    await plugged.close();
+    clock.close();
+  });
+  const leases = `SELECT epoch, flushed_at FROM ${schema}.leases`;
+  await until('it leads', async () => (await postgres.query(leases).catch(() => [])).length === 1);
+  await sleep(500);
+  assert.deepEqual(await postgres.query(leases), [{ epoch: '1', flushed_at: null }]);
+  assert.deepEqual(await postgres.query(`SELECT FROM ${schema}.pods`), []);
+  age = 300_000;
+  await until('the row is there', async () => (await postgres.query(`SELECT FROM ${schema}.pods`)).length === 1);
 });
 
 test('other variables of Postgres in the environment are nobody’s business while the snapshot is off', () => {

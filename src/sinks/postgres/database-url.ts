@@ -38,6 +38,8 @@ function read(text: string): DatabaseUrl | Wrong {
   if (!/^postgres(ql)?:\/\//i.test(text) || !URL.canParse(text)) return new Wrong(EXPECTED);
   const url = new URL(text);
   if (url.hash !== '' || /[\s\\]/.test(text)) return new Wrong(EXPECTED);
+  // Of a password whose "/" is not encoded a part would be the database's name, which is logged.
+  if (/[/@]/.test(url.pathname.slice(1)) || url.hostname.includes(',')) return new Wrong(EXPECTED);
   const parameters = new Map(url.searchParams);
   if (parameters.size !== url.searchParams.size) return new Wrong(EXPECTED);
   if ([...parameters.keys()].some((key) => key !== 'sslmode' && key !== 'sslrootcert')) return new Wrong(EXPECTED);

@@ -41,7 +41,13 @@ test('a password is asked for with every connection, and is in no message and no
   assert.equal(await accessOf(read({ PGPASSWORD: 'hunter2' })).password(), 'hunter2');
   const settings = read({ DATABASE_URL: 'postgres://u:hunter2@h', PGPASSWORD: 'hunter2' });
   assert.ok(!JSON.stringify(changedSettings(POSTGRES, settings)).includes('hunter2'));
-  for (const url of ['postgres://u:hunter2@h?x=1', 'mysql://u:hunter2@h', 'postgres://u:hunter2@h:99999']) {
+  for (const url of [
+    'postgres://u:hunter2@h?x=1',
+    'mysql://u:hunter2@h',
+    'postgres://u:hunter2@h:99999',
+    'postgres://u:hunter2@one,two/d',
+    'postgres://u:12/hunter2@h/d',
+  ]) {
     assert.match(problems({ DATABASE_URL: url }), /DATABASE_URL .* has a value that is not shown here/, url);
     assert.ok(!problems({ DATABASE_URL: url }).includes('hunter2'));
   }

@@ -2,7 +2,7 @@ import { isUndecided, peerMismatch } from './peers.ts';
 import type { Peer, PeerMismatch, Undecided } from './peers.ts';
 import { constraintMismatch } from './query-constraints.ts';
 import type { ConstraintMismatch, ConstraintSet } from './query-constraints.ts';
-import { matchedRequest, mismatch } from './request-match.ts';
+import { hostFits, matchedRequest, methodFits, mismatch } from './request-match.ts';
 import type { Asked, MatchedRequest, Mismatch, RequestMatch } from './request-match.ts';
 import type { Caller, NamespaceLabels, RequestFacts, Verdict } from './verdict.ts';
 
@@ -27,8 +27,8 @@ export interface Policy {
   readonly needsNamespaces: boolean;
   /** Which facts any rule asks for. */
   readonly asks: Asked;
-  /** By the first segment of a path: the rules that may fit it, in order. Other paths: `''`. */
-  readonly byFirstSegment: ReadonlyMap<string, readonly Rule[]>;
+  /** What `candidates` found lately, by method, host and first segment of the path. */
+  readonly found: Map<string, readonly Rule[]>;
 }
 
 /** Made ready for deciding. */
@@ -43,19 +43,12 @@ export function createPolicy(rules: readonly Rule[] | undefined, fallback: Polic
       host: all.some(({ match }) => match.host !== undefined),
       path: all.some(({ match }) => match.path !== undefined),
     },
-    byFirstSegment: byFirstSegment(all),
+    found: new Map(),
   };
 }
 
 /** There is no rules file: FORWARD_AUTH_DEFAULT. */
 export const withoutRules = (fallback: Policy['fallback']): Policy => createPolicy(undefined, fallback);
-
-/** A hundred rules are mostly about other paths: most of the time of a decision would go into seeing that. */
-function byFirstSegment(rules: readonly Rule[]): ReadonlyMap<string, readonly Rule[]> {
-  const firsts = new Set(rules.map(({ match }) => match.path?.segments[0] ?? ''));
-  const mayFit = (rule: Rule, first: string): boolean => [undefined, first].includes(rule.match.path?.segments[0]);
-  return new Map([...firsts, ''].map((first) => [first, rules.filter((rule) => mayFit(rule, first))]));
-}
 
 export interface Question {
   readonly facts: RequestFacts;
@@ -116,15 +109,29 @@ export function decide(question: Question, trace?: Trace): Verdict {
   return fallback(policy, caller);
 }
 
-/** All rules, but for those that a path which is known cannot fit. Where a fact is missing the first rule that needs it denies. */
-function candidates(
-  { rules = [], asks, byFirstSegment }: Policy,
-  { method, host, path }: MatchedRequest,
-): readonly Rule[] {
+/** Whoever calls chooses these, so that there is no end of them; the few that services have come again at once. */
+const MOST_FOUND = 1024;
+
+/**
+ * All rules, but for those that the method, the host or the first segment of the path rules out: a hundred rules are mostly about
+ * others, and most of the time of a decision would go into seeing that. Where a fact is missing the first rule that needs it denies.
+ */
+function candidates({ rules = [], asks, found }: Policy, request: MatchedRequest): readonly Rule[] {
+  const { method, host, path } = request;
   const isWhole = (!asks.method || method !== undefined) && (!asks.host || host !== undefined);
   if (!isWhole || path === undefined || path === null) return rules;
   const end = path.indexOf('/', 1);
-  return byFirstSegment.get(end < 0 ? path.slice(1) : path.slice(1, end)) ?? byFirstSegment.get('') ?? rules;
+  const first = end < 0 ? path.slice(1) : path.slice(1, end);
+  // Neither a method nor a host holds a space.
+  const key = `${method ?? ''} ${host ?? ''} ${first}`;
+  const known = found.get(key);
+  if (known) return known;
+  const mayFit = ({ match: { methods, host, path } }: Rule): boolean =>
+    methodFits(methods, request) && hostFits(host, request) && [undefined, first].includes(path?.segments[0]);
+  const fitting = rules.filter(mayFit);
+  if (found.size >= MOST_FOUND) found.clear();
+  found.set(key, fitting);
+  return fitting;
 }
 
 function constrain(

@@ -65,15 +65,20 @@ export function mismatch({ methods, host, path }: RequestMatch, request: Matched
   if (methods && request.method === undefined) return 'unknown method';
   if (host && request.host === undefined) return 'unknown host';
   if (path && request.path === undefined) return 'unknown path';
-  if (methods && !methods.includes(request.method ?? '')) return 'methods';
-  if (host && !hostMatches(host, request.host ?? '')) return 'host';
+  if (!methodFits(methods, request)) return 'methods';
+  if (!hostFits(host, request)) return 'host';
   if (!path) return undefined;
   if (request.path === null || request.path === undefined) return 'unsafe path';
   return pathMatches(path, request.path) ? undefined : 'path';
 }
 
+export const methodFits = (methods: RequestMatch['methods'], { method = '' }: MatchedRequest): boolean =>
+  methods === undefined || methods.includes(method);
+
 /** No host begins with a dot, so that something stands before a suffix. */
-function hostMatches({ text, isSuffix }: HostPattern, host: string): boolean {
+export function hostFits(pattern: RequestMatch['host'], { host = '' }: MatchedRequest): boolean {
+  if (pattern === undefined) return true;
+  const { text, isSuffix } = pattern;
   return isSuffix ? host.endsWith(text) : host === text;
 }
 

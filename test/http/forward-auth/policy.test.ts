@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withoutRules } from '../../../src/http/forward-auth/policy.ts';
 import type { Trace } from '../../../src/http/forward-auth/policy.ts';
+import type { RequestFacts } from '../../../src/http/forward-auth/verdict.ts';
 import { allowing, ask, namespacesOf, outcome, outsider, podCaller, policyOf } from './policy-question.ts';
 
 const web = podCaller({ namespace: 'shop', labels: { app: 'web' }, serviceAccount: 'web' });
@@ -200,4 +201,30 @@ test('the policy knows whether it needs the labels of namespaces', () => {
   assert.equal(allowing([{ namespaceSelector: {} }]).needsNamespaces, true);
   assert.equal(allowing([{ podSelector: {} }], { namespace: 'x' }).needsNamespaces, false);
   assert.equal(withoutRules('identify').needsNamespaces, false);
+});
+
+test('which rules were looked at for one request says nothing of another that differs in method, host or first segment', () => {
+  const policy = policyOf({
+    rules: [
+      { name: 'posts', match: { methods: ['POST'] }, allow: [{ serviceAccount: 'a/b' }] },
+      { name: 'host', match: { host: '*.internal' }, allow: [{ serviceAccount: 'a/b' }] },
+      { name: 'path', match: { path: '/admin/**' }, allow: [{ serviceAccount: 'a/b' }] },
+      { name: 'others', match: {}, allow: [{ namespaceSelector: {} }] },
+    ],
+  });
+  const requests: [string, Partial<RequestFacts>][] = [
+    ['others', { method: 'GET', host: 'a.example', uri: '/x' }],
+    ['posts', { method: 'POST', host: 'a.example', uri: '/x' }],
+    ['host', { method: 'GET', host: 'a.internal', uri: '/x' }],
+    ['path', { method: 'GET', host: 'a.example', uri: '/admin' }],
+  ];
+  for (const [rule, facts] of [...requests, ...requests.toReversed()]) {
+    assert.equal(ask({ policy, caller: web, facts, namespaces: namespacesOf({ shop: {} }) }).rule, rule);
+  }
+});
+
+test('whatever callers ask for, what is kept of it is bounded', () => {
+  const policy = policyOf({ rules: [{ name: 'one', match: { path: '/x' }, allow: [{ serviceAccount: 'a/b' }] }] });
+  for (let i = 0; i < 5_000; i++) ask({ policy, caller: web, facts: { method: 'GET', host: 'a', uri: `/${i}` } });
+  assert.ok(policy.found.size <= 1024);
 });

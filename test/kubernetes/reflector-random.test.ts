@@ -224,7 +224,8 @@ class Player {
     if (overtaken) {
       for (let n = 0; n < 3; n++) cluster.put(`new${n}`, { uid: this.#uid(`new${n}`) });
       cluster.version = Math.max(cluster.version, former) + 1;
-      await this.#clock.advance(3_000);
+      // Longer than a 429 of before lets the watch wait: whoever asks nothing meanwhile notices nothing (decision 0006).
+      await this.#clock.advance(6_000);
       cluster.intercept = intercept;
     }
     await this.#clock.advance(90_000);

@@ -27,6 +27,10 @@ export const ERRORS = {
   not_synced: { status: 503, meaning: 'the cluster has not been read completely yet' },
   stale: { status: 503, meaning: 'what is known of the cluster is older than the limit' },
   unreadable: { status: 503, meaning: 'the pod, or one that may have the address, cannot be read' },
+  history_unavailable: {
+    status: 503,
+    meaning: 'memory does not go back so far, and the history in Postgres cannot be read now',
+  },
   overloaded: { status: 503, meaning: 'busy; lookups of single addresses are served longest' },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 

@@ -76,6 +76,7 @@ export const COUNTERS = {
       'beyond-retention',
       'invalid',
       'not_synced',
+      'history_unavailable',
     ],
   },
   history_holes_total: {

@@ -5,6 +5,7 @@ import type { HttpPlug } from './http/plug.ts';
 import { canonicalIp } from './index/ip-address.ts';
 import { PodIndex } from './index/pod-index.ts';
 import { IpRecorder } from './ip-recorder.ts';
+import { JoinedPast } from './joined-past.ts';
 import { ApiClient } from './kubernetes/client.ts';
 import { SystemClock } from './kubernetes/clock.ts';
 import { findAccess } from './kubernetes/credentials.ts';
@@ -163,7 +164,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
       clock,
       version,
       view,
-      past,
+      past: new JoinedPast(past),
       limits,
       log: log.child({ component: 'http' }),
     },

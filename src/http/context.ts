@@ -72,19 +72,54 @@ export type Pods = Pick<
   | 'changes'
 >;
 
-/** Who had an address when. Times are milliseconds since 1970. */
+/**
+ * Who had an address when. Times are milliseconds since 1970. What memory knows is answered at once; promises, which never reject, are
+ * of what must be read elsewhere.
+ */
 export interface Past {
   /** Everything in view has been written down once. */
   readonly isReady: boolean;
   /** Since when everything is known that is not in a hole. */
   readonly reach: number;
   now(): number;
-  /** Of a canonical address, at a time not later than `now`. */
-  at(ip: string, time: number): Then;
+  /** One answer for each question, in their order. */
+  at(questions: readonly PastQuestion[]): readonly Recalled[] | Promise<readonly Recalled[]>;
+  /** undefined: it cannot be read now. */
+  search(search: TenureSearch): FoundTenures | Promise<FoundTenures | undefined>;
+}
+
+/** A canonical address, and a time not later than `now`. */
+export interface PastQuestion {
+  readonly ip: string;
+  readonly time: number;
+}
+
+/** `unavailable`: it is not in memory, and cannot be read elsewhere now. */
+export type Recalled = Then | { readonly kind: 'unavailable' };
+
+/** Of one address, or of one pod. */
+export type Whose =
+  { readonly ip: string } | { readonly uid: string } | { readonly namespace: string; readonly name: string };
+
+export interface TenureSearch {
+  readonly whose: Whose;
+  /** What touches [since, until); more may be found, and left to be sorted out. */
+  readonly since: number;
+  readonly until: number;
+  /** Only what comes after it. */
+  readonly after: TenureKey | undefined;
+  /** How many at least, where there are so many; of what is more the first in order must not be missing. */
+  readonly size: number;
+}
+
+/** Tenures in order: by their beginning, and no two alike. */
+export type TenureKey = readonly [from: number, ip: string, uid: string];
+
+export interface FoundTenures {
+  /** undefined for what was looked at and is none, so that a long search can be cut into pieces. In no order. */
+  readonly tenures: Iterable<Tenure | undefined>;
   /** The times in which nobody was watching, and that touch [since, until). */
-  holes(since: number, until: number): readonly { readonly from: number; readonly until: number | undefined }[];
-  /** One for each time that somebody held the address, or any; undefined for what was looked at and is none. */
-  tenures(ip: string | undefined): Iterable<Tenure | undefined>;
+  readonly holes: readonly { readonly from: number; readonly until: number | undefined }[];
 }
 
 export interface ServerOptions {

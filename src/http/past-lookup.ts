@@ -4,7 +4,7 @@ import { canonicalIp } from '../index/ip-address.ts';
 import type { Holder, Tenure } from '../index/history/interval.ts';
 import type { Counters } from '../metrics.ts';
 import { asciiJson } from './ascii-json.ts';
-import type { Past } from './context.ts';
+import type { Past, PastQuestion, Recalled } from './context.ts';
 import { INSTANT, instantOf } from './instant.ts';
 import { candidatesOf } from './lookup.ts';
 import { openTenureJson, tenureJson, textOf } from './tenure-json.ts';
@@ -21,6 +21,14 @@ export interface PastDecision {
   /** JSON, all ASCII. */
   readonly body: string;
 }
+
+/** An address and a time, as somebody wrote them. */
+export interface AsGiven {
+  readonly ip: string;
+  readonly at: string;
+}
+
+type Decisions = readonly (() => PastDecision)[];
 
 export interface PastLookupParts {
   /** undefined: nothing is written down. */
@@ -46,27 +54,41 @@ export class PastLookup {
   }
 
   /** Both as they were given. */
-  byAddress(address: string, at: string): PastDecision {
-    const decision = this.#decide(address, at);
+  byAddress(ip: string, at: string): PastDecision | Promise<PastDecision> {
+    const decisions = this.byAddresses([{ ip, at }]);
+    return decisions instanceof Promise ? decisions.then(first) : first(decisions);
+  }
+
+  /** As they were given; one decision each, in order. Each is called once: its text, which may be long, is only made then. */
+  byAddresses(asked: readonly AsGiven[]): Decisions | Promise<Decisions> {
+    if (asked.length === 0) return [];
+    const past = this.#past?.isReady === true ? this.#past : undefined;
+    const now = past?.now();
+    const read = asked.map((one) => questionOf(one, now));
+    const questions = read.filter((one) => 'ip' in one);
+    const answered = (recalled: readonly Recalled[]): Decisions => {
+      let next = 0;
+      return read.map((one) => {
+        const then = 'ip' in one ? recalled[next++] : undefined;
+        return () => this.#count('ip' in one ? this.#decide(one, then as Recalled) : one);
+      });
+    };
+    const recalled = past?.at(questions) ?? [];
+    return recalled instanceof Promise ? recalled.then(answered) : answered(recalled);
+  }
+
+  #count(decision: PastDecision): PastDecision {
     this.#counters[decision.outcome]++;
     return decision;
   }
 
-  #decide(address: string, at: string): PastDecision {
-    const ip = canonicalIp(address);
-    if (ip === undefined) return refuse('invalid', 'invalid_ip', ERRORS.invalid_ip.meaning);
-    const past = this.#past;
-    if (past?.isReady !== true) return refuse('not_synced', 'not_synced', ERRORS.not_synced.meaning);
-    const now = past.now();
-    const instant = instantOf(at, now);
-    if (instant === undefined) return refuse('invalid', 'invalid_request', `at: expected ${INSTANT}`);
-    if (instant > now) return refuse('invalid', 'invalid_request', 'at: lies in the future');
-    const then = past.at(ip, instant);
-    if (then.kind === 'one') return this.#found(then.tenure, instant, then.inferred);
+  #decide({ time }: PastQuestion, then: Recalled): PastDecision {
+    if (then.kind === 'one') return this.#found(then.tenure, time, then.inferred);
     if (then.kind === 'ambiguous') return ambiguous(then.candidates);
     if (then.kind === 'none') return miss(then.reason, MISS_REASONS[then.reason]);
     if (then.kind === 'beyond-retention') return miss(then.kind, PAST_MISS_REASONS[then.kind]);
-    return this.#notObserved(then.before, then.after);
+    if (then.kind === 'not-observed') return this.#notObserved(then.before, then.after);
+    return refuse('history_unavailable', 'history_unavailable', ERRORS.history_unavailable.meaning);
   }
 
   #found(tenure: Tenure, instant: number, inferred: boolean): PastDecision {
@@ -82,6 +104,19 @@ export class PastLookup {
     const json = (tenure: Tenure | undefined): string => (tenure ? tenureJson(tenure, this.#partial) : 'null');
     return { ...decision, body: `${body.slice(0, -1)},"before":${json(before)},"after":${json(after)}}` };
   }
+}
+
+const first = ([decide]: Decisions): PastDecision => (decide as () => PastDecision)();
+
+/** What is asked, or why it cannot be. `now` is undefined as long as nothing is known. */
+function questionOf({ ip: address, at }: AsGiven, now: number | undefined): PastQuestion | PastDecision {
+  const ip = canonicalIp(address);
+  if (ip === undefined) return refuse('invalid', 'invalid_ip', ERRORS.invalid_ip.meaning);
+  if (now === undefined) return refuse('not_synced', 'not_synced', ERRORS.not_synced.meaning);
+  const time = instantOf(at, now);
+  if (time === undefined) return refuse('invalid', 'invalid_request', `at: expected ${INSTANT}`);
+  if (time > now) return refuse('invalid', 'invalid_request', 'at: lies in the future');
+  return { ip, time };
 }
 
 function refuse(outcome: PastOutcome, code: ErrorCode, message: string): PastDecision {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import type { Past } from '../../src/http/context.ts';
 import { instantOf } from '../../src/http/instant.ts';
+import { JoinedPast } from '../../src/joined-past.ts';
 import type { Pod } from '../../src/pod.ts';
 import { RecordedIndex } from '../support/recorded-index.ts';
+import { until } from '../support/until.ts';
 import { makePod } from './support/pods.ts';
 import { ask } from './support/raw.ts';
 import { startService } from './support/service.ts';
@@ -38,7 +41,7 @@ async function handedOn(t: TestContext, options: { maxEnded?: number; partial?: 
   slice.remove({ ...a, resourceVersion: '2001' });
   slice.upsert({ ...b, resourceVersion: '2002' });
   at(60);
-  const service = await startService(t, { past: world.recorder, view });
+  const service = await startService(t, { past: new JoinedPast(world.recorder), view });
   return { ...service, world, slice, a, b, at };
 }
 
@@ -176,7 +179,7 @@ test('what was is answered however old the index has become, but not before anyt
   assert.equal((await ask(port, `/pod?ip=${X}`)).status, 503);
   assert.equal((await ask(port, `/pod?ip=${X}&at=-45s`)).status, 200);
   const other = new RecordedIndex();
-  const service = await startService(t, { past: other.recorder });
+  const service = await startService(t, { past: new JoinedPast(other.recorder) });
   for (const path of [`/pod?ip=${X}&at=-45s`, `/pods/history?ip=${X}`]) {
     const { status, json, headers } = await ask(service.port, path);
     assert.deepEqual([status, json['code'], headers.get('retry-after')], [503, 'not_synced', '1']);
@@ -301,4 +304,67 @@ test('what was dropped for want of room is beyond what is known, and so is what 
   assert.deepEqual([status, json['reason']], [404, 'beyond-retention']);
   assert.equal((await ask(port, `/pod?ip=${X}&at=-2h`)).json['reason'], 'beyond-retention');
   assert.equal((await ask(port, `/pods/history?ip=${X}`)).json['known_from'], iso(21));
+});
+
+test('what memory does not know is waited for: one question or many, and lookups of the present do not wait', async (t) => {
+  const { world } = await handedOn(t);
+  const memory = new JoinedPast(world.recorder);
+  const asked: number[] = [];
+  const answers: (() => void)[] = [];
+  const past: Past = {
+    isReady: true,
+    reach: memory.reach,
+    now: () => memory.now(),
+    at(questions) {
+      asked.push(questions.length);
+      return new Promise((resolve) => answers.push(() => resolve(memory.at(questions))));
+    },
+    search: async (search) => memory.search(search),
+  };
+  const { port, metrics } = await startService(t, { past });
+  const one = ask(port, `/pod?ip=${X}&at=${iso(15)}`);
+  const ips = [X, { ip: X, at: iso(15) }, { ip: 'x', at: iso(15) }, { ip: X, at: iso(30) }];
+  const many = ask(port, '/pods/lookup', {
+    method: 'POST',
+    headers: ['Content-Type: application/json'],
+    body: JSON.stringify({ ips }),
+  });
+  await until('both are waiting', () => answers.length === 2);
+  assert.deepEqual(
+    asked.toSorted((a, b) => a - b),
+    [1, 2],
+    'all of a batch at once, and nothing that is no question',
+  );
+  assert.equal((await ask(port, `/pod?ip=${X}`)).json['reason'], 'no-pod');
+  for (const answer of answers) answer();
+  assert.equal((await one).json['name'], 'a');
+  assert.deepEqual(
+    ((await many).json['results'] as Record<string, unknown>[]).map(({ code, pod }) => code ?? (pod as Pod).name),
+    ['pod_not_found', 'a', 'invalid_ip', 'b'],
+  );
+  assert.equal((await ask(port, `/pods/history?ip=${X}`)).json['count'], 2);
+  const { found, invalid } = metrics.counters.history_lookups_total;
+  assert.deepEqual([found, invalid], [3, 1]);
+});
+
+test('what memory does not know and cannot be read is a 503 that says when to ask again', async (t) => {
+  const past: Past = {
+    isReady: true,
+    reach: START,
+    now: () => START + 60_000,
+    at: async (questions) => questions.map(() => ({ kind: 'unavailable' })),
+    search: () => Promise.resolve(undefined),
+  };
+  const { port, metrics } = await startService(t, { past });
+  for (const path of [`/pod?ip=${X}&at=-45s`, `/pods/history?ip=${X}`]) {
+    const { status, json, headers } = await ask(port, path);
+    assert.deepEqual([status, json['code'], headers.get('retry-after')], [503, 'history_unavailable', '1']);
+  }
+  const { json } = await ask(port, '/pods/lookup', {
+    method: 'POST',
+    headers: ['Content-Type: application/json'],
+    body: JSON.stringify({ ips: [X], at: '-45s' }),
+  });
+  assert.deepEqual(json['results'], [{ ip: X, at: '-45s', status: 503, code: 'history_unavailable' }]);
+  assert.equal(metrics.counters.history_lookups_total.history_unavailable, 2);
 });

@@ -3,7 +3,7 @@ import { canonicalIp } from '../../index/ip-address.ts';
 import type { Tenure } from '../../index/history/interval.ts';
 import { ERRORS } from '../../errors.ts';
 import { ascii, goneSignal, sendJson } from '../answering.ts';
-import type { Past } from '../context.ts';
+import type { TenureKey, TenureSearch, Whose } from '../context.ts';
 import { INSTANT, instantParameter } from '../instant.ts';
 import { Slots } from '../outgoing.ts';
 import { pageSize } from '../parameters.ts';
@@ -60,34 +60,32 @@ export function historyRoutes(app: App, parts: Parts): void {
               continue: Type.Optional(Type.String({ description: 'there are more: ask again with this' })),
             }),
           },
-          ['invalid_request', 'invalid_ip', 'invalid_continue', 'not_synced', 'overloaded'],
+          ['invalid_request', 'invalid_ip', 'invalid_continue', 'not_synced', 'history_unavailable', 'overloaded'],
         ),
       },
     },
     async (request, reply) => {
       const { limit, continue: token, ...question } = request.query;
-      const { ip, matches } = matcher(question);
+      const whose = whoseOf(question);
       const size = pageSize(limit, limits.defaultPage, limits.maxPage);
       const after = token === undefined ? undefined : keyOf(token);
       if (past?.isReady !== true) throw new Problem('not_synced', ERRORS.not_synced.meaning);
-      const now = past.now();
-      const since = Math.max(past.reach, instantParameter('since', question.since, now) ?? past.reach);
+      const [now, reach] = [past.now(), past.reach];
+      const since = Math.max(reach, instantParameter('since', question.since, now) ?? reach);
       const until = instantParameter('until', question.until, now) ?? Infinity;
       scans.take(reply.raw);
       const take = parts.room.begin(reply.raw);
       const signal = goneSignal(reply);
-      const isIn = (tenure: Tenure): boolean =>
-        tenure.from.at < until &&
-        (tenure.until?.at ?? Infinity) >= since &&
-        (after === undefined || compareKeys(keyFor(tenure), after) > 0) &&
-        matches(tenure);
-      const rows = await firstRows(parts, past, { ip, isIn, size, signal });
+      const search = { whose, since, until, after, size: size + 1 };
+      const found = await past.search(search);
+      if (found === undefined) throw new Problem('history_unavailable', ERRORS.history_unavailable.meaning);
+      const rows = await firstRows(parts, found.tenures, { search, signal });
       const { json, last } = await rowsJson(parts, rows.slice(0, size), { take, signal });
-      const holes = past.holes(since, until).map((hole) => ({
+      const holes = found.holes.map((hole) => ({
         from: hole.from === -Infinity ? null : textOf(hole.from),
         until: hole.until === undefined ? null : textOf(hole.until),
       }));
-      const known = `"known_from":"${textOf(past.reach)}","holes":${JSON.stringify(holes)}`;
+      const known = `"known_from":"${textOf(reach)}","holes":${JSON.stringify(holes)}`;
       const more = last && last !== rows.at(-1) ? `,"continue":"${tokenFor(keyFor(last))}"` : '';
       return sendJson(reply, Buffer.concat([...json, ascii(`],${known}${more}}`)]));
     },
@@ -131,45 +129,55 @@ interface Question {
   readonly name?: string;
 }
 
-function matcher({ ip: text, uid, namespace, name }: Question): {
-  readonly ip: string | undefined;
-  readonly matches: (tenure: Tenure) => boolean;
-} {
+function whoseOf({ ip: text, uid, namespace, name }: Question): Whose {
   const named = namespace !== undefined || name !== undefined;
   if ([text !== undefined, uid !== undefined, named].filter(Boolean).length !== 1) {
     throw new Problem('invalid_request', 'expected exactly one question: ip, uid, or namespace and name');
   }
-  if (named && (namespace === undefined || name === undefined)) {
+  if (uid !== undefined) return { uid };
+  if (text !== undefined) {
+    const ip = canonicalIp(text);
+    if (ip === undefined) throw new Problem('invalid_ip', ERRORS.invalid_ip.meaning);
+    return { ip };
+  }
+  if (namespace === undefined || name === undefined) {
     throw new Problem('invalid_request', 'namespace and name belong together');
   }
-  const ip = text === undefined ? undefined : canonicalIp(text);
-  if (text !== undefined && ip === undefined) throw new Problem('invalid_ip', ERRORS.invalid_ip.meaning);
-  if (ip !== undefined) return { ip, matches: () => true };
-  return {
-    ip,
-    matches: ({ holder }) =>
-      uid === undefined ? holder.name === name && holder.namespace === namespace : holder.uid === uid,
-  };
+  return { namespace, name };
 }
 
-interface Search {
-  readonly ip: string | undefined;
-  readonly isIn: (tenure: Tenure) => boolean;
-  readonly size: number;
+const isOf = ({ ip, holder }: Tenure, whose: Whose): boolean =>
+  'ip' in whose
+    ? ip === whose.ip
+    : 'uid' in whose
+      ? holder.uid === whose.uid
+      : holder.name === whose.name && holder.namespace === whose.namespace;
+
+interface FirstOptions {
+  readonly search: TenureSearch;
   readonly signal: AbortSignal;
 }
 
-/** The first rows in order, one more than a page holds, in pieces that lookups are answered between. */
-async function firstRows({ turns }: Parts, past: Past, { ip, isIn, size, signal }: Search): Promise<Tenure[]> {
+/** The first rows in order, in pieces that lookups are answered between. */
+async function firstRows(
+  { turns }: Parts,
+  tenures: Iterable<Tenure | undefined>,
+  { search: { whose, since, until, after, size }, signal }: FirstOptions,
+): Promise<Tenure[]> {
   let rows: Tenure[] = [];
   let looked = 0;
+  const isIn = (tenure: Tenure): boolean =>
+    tenure.from.at < until &&
+    (tenure.until?.at ?? Infinity) >= since &&
+    (after === undefined || compareKeys(keyFor(tenure), after) > 0) &&
+    isOf(tenure, whose);
   const cut = (): void => {
     rows.sort((a, b) => compareKeys(keyFor(a), keyFor(b)));
     // What ends while it is searched for is met twice.
     rows = rows.filter((row, i) => i === 0 || compareKeys(keyFor(row), keyFor(rows[i - 1] as Tenure)) !== 0);
-    rows.length = Math.min(rows.length, size + 1);
+    rows.length = Math.min(rows.length, size);
   };
-  for (const tenure of past.tenures(ip)) {
+  for (const tenure of tenures) {
     if (tenure && isIn(tenure) && rows.push(tenure) > 4 * size + 64) cut();
     if (++looked % PIECE !== 0) continue;
     await turns.next();
@@ -179,20 +187,17 @@ async function firstRows({ turns }: Parts, past: Past, { ip, isIn, size, signal 
   return rows;
 }
 
-/** Rows in order: by their beginning, and no two alike. */
-type Key = readonly [from: number, ip: string, uid: string];
+const keyFor = ({ from, ip, holder }: Tenure): TenureKey => [from.at, ip, holder.uid];
 
-const keyFor = ({ from, ip, holder }: Tenure): Key => [from.at, ip, holder.uid];
-
-function compareKeys(a: Key, b: Key): number {
+function compareKeys(a: TenureKey, b: TenureKey): number {
   if (a[0] !== b[0]) return a[0] - b[0];
   if (a[1] !== b[1]) return a[1] < b[1] ? -1 : 1;
   return a[2] === b[2] ? 0 : a[2] < b[2] ? -1 : 1;
 }
 
-const tokenFor = (key: Key): string => Buffer.from(JSON.stringify(key)).toString('base64url');
+const tokenFor = (key: TenureKey): string => Buffer.from(JSON.stringify(key)).toString('base64url');
 
-function keyOf(token: string): Key {
+function keyOf(token: string): TenureKey {
   const key = parse(Buffer.from(token, 'base64url').toString());
   if (Array.isArray(key) && key.length === 3) {
     const [from, ip, uid] = key as unknown[];

@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { canonicalIp } from '../../index/ip-address.ts';
 import { AsciiTexts } from '../ascii-text.ts';
@@ -10,7 +11,7 @@ import { boundedDuration, checkQuestion, requireFresh } from '../parameters.ts';
 import { Problem } from '../problem.ts';
 import { INVALID_IP } from '../lookup.ts';
 import type { Decision } from '../lookup.ts';
-import type { PastDecision } from '../past-lookup.ts';
+import type { AsGiven, PastDecision } from '../past-lookup.ts';
 import { answers, Duration, ErrorAnswer, PastPod, PodRef, query, Reason, Text, View, Word } from '../schemas.ts';
 
 const PodQuery = query({
@@ -42,13 +43,17 @@ export function lookupRoutes(app: App, parts: Parts): void {
           'invalid_request',
           'invalid_ip',
           ...LOOKUP_ERRORS,
+          'history_unavailable',
         ]),
       },
     },
     async (request, reply) => {
       checkQuestion(request.query);
       const { ip, at, wait, max_staleness: staleness } = request.query;
-      if (ip !== undefined && at !== undefined) return sendDecision(reply, pastLookup.byAddress(ip, at), room);
+      if (ip !== undefined && at !== undefined) {
+        const decision = pastLookup.byAddress(ip, at);
+        return sendDecision(reply, decision instanceof Promise ? await decision : decision, room);
+      }
       const limit = boundedDuration('max_staleness', staleness, parts.settings.serveMaxStaleness);
       if (ip === undefined) return sendDecision(reply, lookup.count(lookup.bySelf(request.query, limit)), room);
       const ms = boundedDuration('wait', wait, limits.maxWait) ?? 0;
@@ -146,36 +151,46 @@ export function batchRoutes(app: App, { lookup, pastLookup, freshness, limits, r
     (request, reply) => {
       const { ips, at: common } = request.body;
       const questions = ips.map((one) => (typeof one === 'string' ? { ip: one, at: common } : { at: common, ...one }));
-      // What was known then does not age.
-      if (questions.length === 0 || questions.some(({ at }) => at === undefined)) requireFresh(freshness);
       const take = room.begin(reply.raw);
-      const text = texts.take();
-      text.add('{"results":[');
-      // Ends one result and begins the next.
-      let separator = '';
-      for (const { ip, at } of questions) {
-        const head = `${separator}{"ip":${asciiJson(ip)}${at === undefined ? '' : `,"at":${asciiJson(at)}`}`;
-        // Labels are other people's and may be a megabyte long.
-        const isFull = text.length > limits.maxBatchBytes;
-        const decision = isFull ? OVERLOADED : at === undefined ? answerTo(ip) : pastLookup.byAddress(ip, at);
-        if (decision.code === undefined) {
-          text.add(`${head},"status":${decision.status},"pod":`);
-          // By itself: joined to anything it would be copied twice.
-          text.add(decision.body);
-          separator = '},';
-        } else {
-          text.add(head + whyNot(decision));
-          separator = ',';
+      const then = pastLookup.byAddresses(questions.filter(isOfThePast));
+      return then instanceof Promise ? then.then(send) : send(then);
+
+      function send(decideThen: Awaited<typeof then>): FastifyReply {
+        // What was known then does not age.
+        if (questions.length === 0 || questions.some(({ at }) => at === undefined)) requireFresh(freshness);
+        const text = texts.take();
+        text.add('{"results":[');
+        let next = 0;
+        // Ends one result and begins the next.
+        let separator = '';
+        for (const { ip, at } of questions) {
+          const head = `${separator}{"ip":${asciiJson(ip)}${at === undefined ? '' : `,"at":${asciiJson(at)}`}`;
+          const decide = at === undefined ? () => answerTo(ip) : decideThen[next++];
+          // Labels are other people's and may be a megabyte long.
+          const isFull = text.length > limits.maxBatchBytes;
+          const decision = isFull || decide === undefined ? OVERLOADED : decide();
+          if (decision.code === undefined) {
+            text.add(`${head},"status":${decision.status},"pod":`);
+            // By itself: joined to anything it would be copied twice.
+            text.add(decision.body);
+            separator = '},';
+          } else {
+            text.add(head + whyNot(decision));
+            separator = ',';
+          }
         }
+        text.add(`${separator.slice(0, -1)}]${podJson.view}}`);
+        take(text.length);
+        // By then it is sent, or its reader has gone.
+        reply.raw.once('close', () => texts.giveBack(text));
+        return sendJson(reply, text.bytes);
       }
-      text.add(`${separator.slice(0, -1)}]${podJson.view}}`);
-      take(text.length);
-      // By then it is sent, or its reader has gone.
-      reply.raw.once('close', () => texts.giveBack(text));
-      return sendJson(reply, text.bytes);
     },
   );
 }
+
+const isOfThePast = (question: { readonly ip: string; readonly at?: string | undefined }): question is AsGiven =>
+  question.at !== undefined;
 
 const OVERLOADED = { status: ERRORS.overloaded.status, code: 'overloaded' } as const;
 

@@ -107,8 +107,10 @@ class Play {
     const heard = this.world.now;
     this.world.pass(1 + (rest % 3));
     for (let i = 0; i < 12; i++) {
-      if ((rest >> i) % 3 === 0) this.#delete(rest >> i);
-      else this.#put(this.#make(rest >> i));
+      const one = rest >> i;
+      if (one % 3 === 0) this.#delete(one);
+      else if (one % 7 === 1) this.#change(one, (pod) => ({ ...pod, podIps: [IPS[one % 3] as string] }));
+      else this.#put(this.#make(one));
     }
     // Deletions of nobody make no changes.
     const before = this.world.counters.overrun;

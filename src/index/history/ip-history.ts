@@ -1,7 +1,8 @@
 import type { Pod } from '../../pod.ts';
 import { charactersOf } from '../change-feed.ts';
-import { Claims } from '../claims.ts';
 import { sameFields, sameStrings } from '../same-pod.ts';
+import { Holds } from './holds.ts';
+import type { Hold } from './holds.ts';
 import { holderOf } from './interval.ts';
 import type { Holder, Interval, Moment } from './interval.ts';
 
@@ -14,24 +15,24 @@ export interface IpHistoryOptions {
 
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
-/** One object through all its life: held open by address, then in the order of endings, and by address from the newest to the oldest. */
+/** One that has ended: in the order of endings, and by address from the newest to the oldest. */
 class Span implements Interval {
   readonly ip: string;
-  from: Moment;
-  until: Moment | undefined = undefined;
-  heldFrom: Moment;
-  goesOn = false;
-  holder: Holder | undefined;
-  /** The last comparison that met it. */
-  met = 0;
+  readonly from: Moment;
+  readonly until: Moment;
+  readonly heldFrom: Moment;
+  readonly goesOn: boolean;
+  readonly holder: Holder | undefined;
   older: Span | undefined = undefined;
   newer: Span | undefined = undefined;
 
-  constructor(ip: string, from: Moment, heldFrom: Moment, holder: Holder | undefined) {
+  constructor({ ip, from, heldFrom, holder }: Interval, until: Moment, goesOn: boolean) {
     this.ip = ip;
     this.from = from;
+    this.until = until;
     this.heldFrom = heldFrom;
-    this.holder = holder;
+    this.goesOn = goesOn;
+    this.holder = holder && holderOf(holder);
   }
 }
 
@@ -40,7 +41,7 @@ class Span implements Interval {
  * always all there; those that have ended are bounded by count and by characters, and the oldest endings go first: what is known from `reach` on is whole.
  */
 export class IpHistory {
-  readonly #open = new Claims<string, Span>();
+  readonly #open = new Holds();
   /** The newest that has ended. */
   readonly #ended = new Map<string, Span>();
   /** In the order of endings; the first `gone` places are empty. */
@@ -50,8 +51,7 @@ export class IpHistory {
   #dropped = 0;
   #characters = 0;
   #reach: Moment = -Infinity;
-  #openCount = 0;
-  readonly #doubts = new Map<string, Span>();
+  readonly #doubts = new Map<string, Interval>();
   #comparison = 0;
   readonly #maxEnded: number;
   readonly #maxCharacters: number;
@@ -63,7 +63,7 @@ export class IpHistory {
 
   /** How many intervals are held. */
   get size(): number {
-    return this.#openCount + this.endedCount;
+    return this.#open.size + this.#doubts.size + this.endedCount;
   }
 
   get endedCount(): number {
@@ -83,7 +83,14 @@ export class IpHistory {
   /** A pod as it is from now on; `formerIps` are those of its record before. */
   see(pod: Pod, formerIps: readonly string[], moment: Moment): void {
     for (const ip of formerIps) if (!pod.podIps.includes(ip)) this.#release(ip, pod.uid, moment);
-    for (const ip of pod.podIps) this.#hold(ip, pod, moment);
+    const fresh: string[] = [];
+    let last: Hold = -1;
+    for (const ip of pod.podIps) {
+      const hold = this.#open.find(ip, pod.uid);
+      if (hold < 0) fresh.push(ip);
+      else if (hold !== last) this.#goOn((last = hold), pod, moment);
+    }
+    if (fresh.length > 0) this.#open.meet(this.#open.begin(pod, fresh, moment), this.#comparison);
   }
 
   /** A pod, as it was last, is gone. */
@@ -93,12 +100,15 @@ export class IpHistory {
 
   /** Which addresses an object that cannot be read may hold now. What is new among them may have been so since `since`. */
   doubt(ips: ReadonlySet<string>, since: Moment, moment: Moment): void {
-    for (const [ip, span] of this.#doubts) {
+    for (const [ip, doubt] of this.#doubts) {
       if (ips.has(ip)) continue;
       this.#doubts.delete(ip);
-      this.#end(span, moment);
+      this.#keep(new Span(doubt, moment, false));
     }
-    for (const ip of ips) if (!this.#doubts.has(ip)) this.#doubts.set(ip, this.#begin(ip, since, undefined));
+    for (const ip of ips) {
+      const doubt = { ip, from: since, until: undefined, heldFrom: since, goesOn: false, holder: undefined };
+      if (!this.#doubts.has(ip)) this.#doubts.set(ip, doubt);
+    }
   }
 
   /**
@@ -111,17 +121,20 @@ export class IpHistory {
 
   /** Ends those that no `see` has met since `compare`. Yields once for each that it looks at. */
   *endMissing(moment: () => Moment): Generator<void, void, undefined> {
-    for (const span of this.#open.all()) {
-      if (span.holder !== undefined && span.met !== this.#comparison) this.#end(span, moment());
+    for (let hold: Hold = 0; hold < this.#open.end; hold++) {
+      if (this.#open.met(hold) !== this.#comparison)
+        for (const ip of this.#open.ips(hold)) this.#end(hold, ip, moment());
       yield;
     }
   }
 
   /** All of an address that did not end before `back`, the newest ending first, and of those that did the newest one with a holder. */
   of(ip: string, back: Moment): readonly Interval[] {
-    const found: Interval[] = [...this.#open.of(ip)];
+    const found = this.#open.of(ip);
+    const doubt = this.#doubts.get(ip);
+    if (doubt) found.push(doubt);
     for (let span = this.#ended.get(ip); span; span = span.older) {
-      const isBack = (span.until as Moment) < back;
+      const isBack = span.until < back;
       if (!isBack || span.holder) found.push(span);
       if (isBack && span.holder) break;
     }
@@ -131,7 +144,8 @@ export class IpHistory {
   /** Every interval. What begins or ends meanwhile may come or not; what is there throughout comes. */
   *all(): Generator<Interval, void, undefined> {
     // Ended ones second: what ends meanwhile comes twice rather than never.
-    yield* this.#open.all();
+    for (let hold: Hold = 0; hold < this.#open.end; hold++) yield* this.#open.intervals(hold);
+    yield* this.#doubts.values();
     for (let next = 0; ; next++) {
       next = Math.max(next, this.#dropped);
       const span = this.#order[next - this.#dropped + this.#gone];
@@ -142,48 +156,33 @@ export class IpHistory {
 
   /** Drops what ended before a moment. */
   forgetBefore(moment: Moment): void {
-    while (this.endedCount > 0 && (this.#order[this.#gone]?.until as Moment) < moment) this.#drop();
+    while (this.endedCount > 0 && (this.#order[this.#gone] as Span).until < moment) this.#drop();
   }
 
-  #hold(ip: string, pod: Pod, moment: Moment): void {
-    const span = this.#find(ip, pod.uid);
-    if (span?.holder === undefined) return void (this.#begin(ip, moment, pod).met = this.#comparison);
-    span.met = this.#comparison;
-    if (span.from !== moment && !sameHolder(span.holder, pod)) {
-      const ended = new Span(ip, span.from, span.heldFrom, span.holder);
-      ended.goesOn = true;
-      this.#keep(ended, moment);
-      span.from = moment;
-    }
-    // The newest record, so that no former one is kept alive.
-    span.holder = pod;
+  /** The pod has addresses of the hold still. */
+  #goOn(hold: Hold, pod: Pod, moment: Moment): void {
+    const open = this.#open;
+    const former = open.pod(hold) as Pod;
+    // Only a comparison meets what was not told before.
+    for (const ip of open.ips(hold)) if (!pod.podIps.includes(ip)) this.#end(hold, ip, moment);
+    open.meet(hold, this.#comparison);
+    const isOther = open.from(hold) !== moment && !sameHolder(former, pod);
+    if (isOther) for (const interval of open.intervals(hold)) this.#keep(new Span(interval, moment, true));
+    open.renew(hold, pod, isOther ? moment : open.from(hold));
   }
 
   #release(ip: string, uid: string, moment: Moment): void {
-    const span = this.#find(ip, uid);
-    if (span) this.#end(span, moment);
+    const hold = this.#open.find(ip, uid);
+    if (hold >= 0) this.#end(hold, ip, moment);
   }
 
-  #find(ip: string, uid: string): Span | undefined {
-    return this.#open.of(ip).find(({ holder }) => holder?.uid === uid);
+  #end(hold: Hold, ip: string, moment: Moment): void {
+    const [from, heldFrom, holder] = [this.#open.from(hold), this.#open.heldFrom(hold), this.#open.pod(hold)];
+    this.#open.release(hold, ip);
+    this.#keep(new Span({ ip, from, until: undefined, heldFrom, goesOn: false, holder }, moment, false));
   }
 
-  #begin(ip: string, moment: Moment, holder: Holder | undefined): Span {
-    const span = new Span(ip, moment, moment, holder);
-    this.#open.add(ip, span);
-    this.#openCount++;
-    return span;
-  }
-
-  #end(span: Span, moment: Moment): void {
-    this.#open.remove(span.ip, span);
-    this.#openCount--;
-    this.#keep(span, moment);
-  }
-
-  #keep(span: Span, moment: Moment): void {
-    span.until = moment;
-    if (span.holder) span.holder = holderOf(span.holder);
+  #keep(span: Span): void {
     span.older = this.#ended.get(span.ip);
     if (span.older) span.older.newer = span;
     this.#ended.set(span.ip, span);
@@ -198,7 +197,7 @@ export class IpHistory {
     this.#order[this.#gone++] = undefined;
     this.#dropped++;
     this.#characters -= weightOf(span);
-    this.#reach = Math.max(this.#reach, span.until as Moment);
+    this.#reach = Math.max(this.#reach, span.until);
     if (span.newer) span.newer.older = undefined;
     else this.#ended.delete(span.ip);
     if (this.#gone > 1024 && this.#gone * 2 > this.#order.length) {

@@ -1,10 +1,10 @@
 import type { Pod } from '../../pod.ts';
 import { charactersOf } from '../change-feed.ts';
-import { sameFields, sameStrings } from '../same-pod.ts';
 import { Holds } from './holds.ts';
 import type { Hold } from './holds.ts';
 import { holderOf } from './interval.ts';
 import type { Holder, Interval, Moment } from './interval.ts';
+import { sameHolder } from './same-identity.ts';
 
 export interface IpHistoryOptions {
   /** How many intervals that have ended are kept: 400 bytes each. */
@@ -206,20 +206,5 @@ export class IpHistory {
     }
   }
 }
-
-/** Equal in all that decides or identifies. Pods of one template share their labels, so nearly all of this is comparing pointers. */
-function sameHolder(a: Holder, b: Holder): boolean {
-  return (
-    sameStrings(a.labels, b.labels) &&
-    (a.deletionTimestamp === undefined) === (b.deletionTimestamp === undefined) &&
-    isTerminal(a) === isTerminal(b) &&
-    a.hostNetwork === b.hostNetwork &&
-    a.nodeName === b.nodeName &&
-    a.serviceAccount === b.serviceAccount &&
-    sameFields(a.workload, b.workload)
-  );
-}
-
-const isTerminal = ({ phase }: Holder): boolean => phase === 'Succeeded' || phase === 'Failed';
 
 const weightOf = ({ holder }: Span): number => (holder ? charactersOf(holder.labels) : 0);

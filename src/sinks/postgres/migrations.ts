@@ -67,6 +67,52 @@ export const MIGRATIONS: readonly Migration[] = [
       podsByIp(schema),
     ],
   },
+  {
+    id: 3,
+    name: 'ip_history',
+    statements: (schema) => [
+      `CREATE TABLE ${table(schema, 'ip_history')} (
+        cluster text NOT NULL,
+        ip inet NOT NULL,
+        uid text NOT NULL,
+        namespace text NOT NULL,
+        name text NOT NULL,
+        labels jsonb NOT NULL,
+        service_account text,
+        node_name text,
+        workload_kind text,
+        workload_name text,
+        workload_source text,
+        host_network boolean NOT NULL,
+        held_from timestamptz NOT NULL,
+        valid_from timestamptz NOT NULL,
+        valid_until timestamptz NOT NULL,
+        goes_on boolean NOT NULL,
+        terminating_from timestamptz,
+        finished_from timestamptz,
+        since_version numeric NOT NULL,
+        terminating_version numeric,
+        finished_version numeric,
+        until_version numeric,
+        PRIMARY KEY (cluster, ip, valid_from, uid, since_version)
+      )`,
+      // What touches a time, and the last one before it, without visiting the rows.
+      `CREATE INDEX ip_history_by_end ON ${table(schema, 'ip_history')} (cluster, ip, valid_until, valid_from)`,
+      // The writer's: what one pod did at one address, from a version on.
+      `CREATE INDEX ip_history_by_uid ON ${table(schema, 'ip_history')} (cluster, uid, ip, until_version)`,
+      `CREATE INDEX ip_history_by_name ON ${table(schema, 'ip_history')} (cluster, namespace, name)`,
+      // What is to be pruned, and what is open.
+      `CREATE INDEX ip_history_ended ON ${table(schema, 'ip_history')} (cluster, valid_until)`,
+      `CREATE TABLE ${table(schema, 'ip_history_watched')} (
+        cluster text NOT NULL,
+        since_version numeric NOT NULL,
+        until_version numeric NOT NULL,
+        watched_from timestamptz NOT NULL,
+        watched_until timestamptz NOT NULL,
+        PRIMARY KEY (cluster, since_version)
+      )`,
+    ],
+  },
 ];
 
 /** The rules of src/index/answer.ts (A1, A4, A6) in SQL: one row for every address that a pod or a node has. */

@@ -1,0 +1,147 @@
+import { compareResourceVersions } from '../../resource-version.ts';
+import type { ResourceVersion } from '../../pod.ts';
+import type { Moment } from './interval.ts';
+import type { Piece, Stretch } from './piece.ts';
+import { inOrder, pointsOf, sameState, toPieces } from './point.ts';
+import type { Point, State } from './point.ts';
+
+/**
+ * What an observer knows, or several of them together. Where somebody watched the pieces are all there is: between them nobody held
+ * anything.
+ */
+export interface Knowledge {
+  readonly pieces: readonly Piece[];
+  readonly watched: readonly Stretch[];
+}
+
+/**
+ * The pieces of one pod at one address, as two observers of one truth know them together. Each has heard of some of the changes,
+ * late, by its own clock. Versions put them in order. A change that an observer has not heard of it can still refute: when it begins to
+ * watch anew it knows how it is then. Of what both have heard the earlier moment counts, and of any change that of a later one if it
+ * is earlier, for nothing is heard before it happens. So the result is the same in whichever order observers are merged, and however
+ * often.
+ */
+export function merge(a: Knowledge, b: Knowledge): readonly Piece[] {
+  const [first] = [...a.pieces, ...b.pieces];
+  if (first === undefined) return [];
+  const witnesses = [a, b].map(({ pieces, watched }) => ({ points: pointsOf(pieces), watched }));
+  const points = union(witnesses.flatMap(({ points: own }) => own));
+  return toPieces(first.ip, changesOnly(earliest(refuted(points, witnesses))));
+}
+
+/**
+ * Of all pods, at any addresses: each pod at each address by itself. Of what is archived a part may be at hand: it says nothing of
+ * times before its first piece.
+ */
+export function mergeAll(known: Knowledge, archived: Knowledge): readonly Piece[] {
+  const keyOf = ({ ip, holder }: Piece): string => `${ip} ${holder?.uid ?? ''}`;
+  const own = Map.groupBy(known.pieces, keyOf);
+  const others = Map.groupBy(archived.pieces, keyOf);
+  return [...new Set([...own.keys(), ...others.keys()])].flatMap((key) => {
+    const pieces = others.get(key) ?? [];
+    return merge(
+      { pieces: own.get(key) ?? [], watched: known.watched },
+      { pieces, watched: speaking(archived.watched, pieces) },
+    );
+  });
+}
+
+/** Of stretches, those that begin when a first piece is known already. */
+export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]): readonly Stretch[] {
+  return watched.filter(({ sinceVersion }) =>
+    pieces.some((piece) => compareResourceVersions(piece.sinceVersion, sinceVersion) <= 0),
+  );
+}
+
+/** When somebody was watching. */
+export function mergeWatched(a: readonly Stretch[], b: readonly Stretch[]): readonly Stretch[] {
+  const merged: Stretch[] = [];
+  for (const next of [...a, ...b].toSorted(bySince)) {
+    const last = merged.at(-1);
+    if (last === undefined || compareResourceVersions(next.sinceVersion, last.untilVersion) > 0) merged.push(next);
+    else merged[merged.length - 1] = joined(last, next);
+  }
+  return merged;
+}
+
+const joined = (a: Stretch, b: Stretch): Stretch => ({
+  from: Math.min(a.from, b.from),
+  until: Math.max(a.until, b.until),
+  sinceVersion: a.sinceVersion,
+  untilVersion: compareResourceVersions(a.untilVersion, b.untilVersion) < 0 ? b.untilVersion : a.untilVersion,
+});
+
+const bySince = (a: Stretch, b: Stretch): number => compareResourceVersions(a.sinceVersion, b.sinceVersion);
+
+interface Witness {
+  readonly points: readonly Point[];
+  readonly watched: readonly Stretch[];
+}
+
+/** One point for each version. */
+function union(points: readonly Point[]): readonly Point[] {
+  const byVersion = new Map<ResourceVersion, Point>();
+  for (const point of points) {
+    const known = byVersion.get(point.version);
+    byVersion.set(point.version, known ? both(known, point) : point);
+  }
+  return inOrder(byVersion.values());
+}
+
+/** They say the same, unless two versions of this program read one record differently. */
+function both(a: Point, b: Point): Point {
+  const one = a.state === b.state || textOf(a.state) <= textOf(b.state) ? a : b;
+  return {
+    version: one.version,
+    at: Math.min(a.at, b.at),
+    state: one.state,
+    heldFrom: sameState(a.state, b.state) ? least(a.heldFrom, b.heldFrom) : one.heldFrom,
+  };
+}
+
+/** That it was not held comes last. */
+const textOf = (state: State | undefined): string => (state ? JSON.stringify(state) : '~');
+
+const least = (a: Moment | undefined, b: Moment | undefined): Moment | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+
+/** With what the witnesses say where they began to watch anew, as far as it is something else, or was heard earlier. */
+function refuted(points: readonly Point[], witnesses: readonly Witness[]): readonly Point[] {
+  const starts = witnesses
+    .flatMap(({ points: own, watched }) => watched.map((stretch) => ({ stretch, own })))
+    .toSorted((a, b) => bySince(a.stretch, b.stretch));
+  const found: Point[] = [];
+  let next = 0;
+  for (const [i, point] of points.entries()) {
+    found.push(point);
+    let { state, at } = point;
+    const end = points[i + 1]?.version;
+    for (; next < starts.length; next++) {
+      const { stretch, own } = starts[next] as (typeof starts)[number];
+      const version = stretch.sinceVersion;
+      if (end !== undefined && compareResourceVersions(version, end) >= 0) break;
+      const order = compareResourceVersions(version, point.version);
+      if (order < 0) continue;
+      const said = order === 0 ? state : lastOf(own, version)?.state;
+      if (stretch.from >= at && sameState(said, state)) continue;
+      [state, at] = [said, stretch.from];
+      found.push({ version, at, state });
+    }
+  }
+  return found;
+}
+
+const lastOf = (points: readonly Point[], version: ResourceVersion): Point | undefined =>
+  points.findLast((point) => compareResourceVersions(point.version, version) <= 0);
+
+function earliest(points: readonly Point[]): readonly Point[] {
+  let at = Infinity;
+  return points
+    .toReversed()
+    .map((point) => ({ ...point, at: (at = Math.min(at, point.at)) }))
+    .toReversed();
+}
+
+/** Without those that say what the one before says. */
+const changesOnly = (points: readonly Point[]): readonly Point[] =>
+  points.filter(({ state }, i) => !sameState(state, points[i - 1]?.state));

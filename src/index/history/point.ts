@@ -1,0 +1,134 @@
+import { compareResourceVersions } from '../../resource-version.ts';
+import type { ResourceVersion } from '../../pod.ts';
+import type { Moment } from './interval.ts';
+import type { Identity, Piece } from './piece.ts';
+import { sameIdentity } from './same-identity.ts';
+
+/** How it was with one pod at one address, from a version on. */
+export interface Point {
+  readonly version: ResourceVersion;
+  /** When that was heard. */
+  readonly at: Moment;
+  /** undefined: it did not hold the address. */
+  readonly state: State | undefined;
+  /** When the hold began, where the point of that is not at hand. */
+  readonly heldFrom?: Moment | undefined;
+}
+
+export interface State {
+  readonly holder: Identity | undefined;
+  readonly terminating: boolean;
+  readonly finished: boolean;
+}
+
+/** Of pieces of one pod at one address: what each says, in the order of versions. */
+export function pointsOf(pieces: readonly Piece[]): readonly Point[] {
+  const points = new Map<ResourceVersion, Point>();
+  for (const piece of pieces) {
+    const { until, untilVersion, goesOn } = piece;
+    if (until === undefined || untilVersion === undefined || goesOn) continue;
+    points.set(untilVersion, { version: untilVersion, at: until, state: undefined });
+  }
+  let before: Piece | undefined;
+  for (const piece of pieces.toSorted(byVersion)) {
+    const isWhole = piece.heldFrom === piece.from || (before?.goesOn === true && before.heldFrom === piece.heldFrom);
+    for (const point of changesIn(piece, isWhole ? undefined : piece.heldFrom)) points.set(point.version, point);
+    before = piece;
+  }
+  return inOrder(points.values());
+}
+
+/** The other way round: points are in order, and no two neighbours say the same. */
+export function toPieces(ip: string, points: readonly Point[]): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let piece: Draft | undefined;
+  let gone: Moment = -Infinity;
+  for (const { version, at, state, heldFrom = at } of points) {
+    if (piece && state && isInOne(piece, state)) {
+      add(piece, state, version, at);
+      continue;
+    }
+    if (piece) pieces.push({ ...piece.kept, until: at, untilVersion: version, goesOn: state !== undefined });
+    if (state === undefined) {
+      gone = at;
+      piece = undefined;
+      continue;
+    }
+    const began = piece ? piece.kept.heldFrom : Math.max(gone, Math.min(heldFrom, at));
+    piece = { state, kept: begun(ip, state, version, at, began) };
+    add(piece, state, version, at);
+  }
+  return piece ? [...pieces, piece.kept] : pieces;
+}
+
+interface Draft {
+  state: State;
+  kept: { -readonly [K in keyof Piece]: Piece[K] };
+}
+
+const begun = (
+  ip: string,
+  { holder }: State,
+  sinceVersion: ResourceVersion,
+  from: Moment,
+  heldFrom: Moment,
+): Draft['kept'] => ({
+  ip,
+  holder,
+  heldFrom,
+  from,
+  until: undefined,
+  goesOn: false,
+  terminatingFrom: undefined,
+  finishedFrom: undefined,
+  sinceVersion,
+  terminatingVersion: undefined,
+  finishedVersion: undefined,
+  untilVersion: undefined,
+});
+
+/** A piece holds one beginning to terminate and one finishing, and neither is taken back. */
+const isInOne = ({ state }: Draft, next: State): boolean =>
+  sameState({ ...state, terminating: next.terminating, finished: next.finished }, next) &&
+  next.terminating >= state.terminating &&
+  next.finished >= state.finished;
+
+function add(piece: Draft, state: State, version: ResourceVersion, at: Moment): void {
+  const { kept } = piece;
+  if (state.terminating && kept.terminatingVersion === undefined) {
+    kept.terminatingFrom = at;
+    kept.terminatingVersion = version;
+  }
+  if (state.finished && kept.finishedVersion === undefined) {
+    kept.finishedFrom = at;
+    kept.finishedVersion = version;
+  }
+  piece.state = state;
+}
+
+/** Up to three: it began, began to terminate, and finished. */
+function changesIn(piece: Piece, heldFrom: Moment | undefined): readonly Point[] {
+  const { holder, from, sinceVersion, terminatingVersion, terminatingFrom, finishedVersion, finishedFrom } = piece;
+  const versions = new Map<ResourceVersion, Moment>([[sinceVersion, from]]);
+  if (terminatingVersion !== undefined) versions.set(terminatingVersion, terminatingFrom ?? from);
+  if (finishedVersion !== undefined) versions.set(finishedVersion, finishedFrom ?? from);
+  const isSo = (since: ResourceVersion | undefined, version: ResourceVersion): boolean =>
+    since !== undefined && compareResourceVersions(since, version) <= 0;
+  return Array.from(versions, ([version, at]) => ({
+    version,
+    at,
+    state: { holder, terminating: isSo(terminatingVersion, version), finished: isSo(finishedVersion, version) },
+    heldFrom: version === sinceVersion ? heldFrom : undefined,
+  }));
+}
+
+export function sameState(a: State | undefined, b: State | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  if (a.terminating !== b.terminating || a.finished !== b.finished) return false;
+  return a.holder === undefined || b.holder === undefined ? a.holder === b.holder : sameIdentity(a.holder, b.holder);
+}
+
+export const inOrder = (points: Iterable<Point>): readonly Point[] =>
+  [...points].toSorted((a, b) => compareResourceVersions(a.version, b.version));
+
+const byVersion = (a: Piece, b: Piece): number => compareResourceVersions(a.sinceVersion, b.sinceVersion);

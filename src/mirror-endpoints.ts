@@ -4,6 +4,7 @@ import { formatDuration } from './duration.ts';
 import { startStatusServer } from './http/status-server.ts';
 import type { StatusCheck } from './http/status-server.ts';
 import { EndpointSliceIndex } from './index/endpoint-slice-index.ts';
+import { PodIndex } from './index/pod-index.ts';
 import { ApiClient } from './kubernetes/client.ts';
 import { SystemClock } from './kubernetes/clock.ts';
 import { findAccess } from './kubernetes/credentials.ts';
@@ -11,17 +12,20 @@ import type { Surroundings } from './kubernetes/credentials.ts';
 import { json } from './kubernetes/wire/json.ts';
 import { protobuf } from './kubernetes/wire/protobuf.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, zeroCounters } from './metrics.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import type { MirrorSettings } from './mirror-settings.ts';
 import { EndpointMirror } from './sinks/endpoint-mirror/mirror.ts';
+import { PodDetails } from './sinks/endpoint-mirror/pod-details.ts';
 import { FAMILIES } from './sinks/endpoint-mirror/settings.ts';
 import { MirrorTruth } from './sinks/endpoint-mirror/truth.ts';
 import { accessOf } from './sinks/postgres/access.ts';
 import { Database } from './sinks/postgres/database.ts';
-import type { Slices } from './slices.ts';
+import { Slices } from './slices.ts';
 import { podwhoisVersion } from './version.ts';
 import { watchEndpointSlices } from './watch-endpoint-slices.ts';
+import { podReflectors } from './watch-pods.ts';
+import type { PodReflectorsOptions } from './watch-pods.ts';
 
 /** The mirror, running. */
 export interface MirrorService {
@@ -67,16 +71,15 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
   });
   starting.defer(async () => await database.close());
 
-  const index = new EndpointSliceIndex({ namespaces: settings.namespaces });
+  const { namespaces, enrichPods } = settings;
+  const index = new EndpointSliceIndex({ namespaces, findByPod: enrichPods });
   let source: Slices | undefined;
+  const pods = enrichPods ? podsToWatch({ transport: client, clock, log, settings }) : undefined;
   const truth = new MirrorTruth({
     index,
-    scope: {
-      selector: settings.endpointSelector,
-      namespaces: settings.namespaces,
-      includeNotReady: settings.includeNotReady,
-    },
+    scope: { selector: settings.endpointSelector, namespaces, includeNotReady: settings.includeNotReady },
     isFresh: () => source !== undefined && source.synced && source.ageMs() <= settings.serveMaxStaleness,
+    details: pods && new PodDetails(pods.index, pods.source),
   });
   const mirror = new EndpointMirror({
     database,
@@ -86,6 +89,7 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     holder: `${hostname()} ${randomUUID()}`,
     cluster: settings.clusterName,
     table: settings.table,
+    enriched: enrichPods,
     part: partOf(settings),
     schema: settings.podwhoisSchema,
     requeueAfterMs: settings.requeueAfter,
@@ -95,7 +99,7 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     host: settings.host,
     port: settings.port,
     checks: () => [
-      ...watchChecks(source?.details() ?? [], settings.readyMaxStaleness),
+      ...watchChecks([...(source?.details() ?? []), ...(pods?.source.details() ?? [])], settings.readyMaxStaleness),
       ...mirrorChecks(mirror, settings.readyMaxStaleness),
     ],
     metrics,
@@ -110,13 +114,14 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     watching.signal,
   );
   ({ source } = watched);
+  const podsWatched = pods?.run(watching.signal);
   const written = mirror.run(writing.signal);
   starting.defer(async () => {
     // What was known last is written, before nothing is known any more.
     writing.abort();
     await written;
     watching.abort();
-    await watched.done;
+    await Promise.all([watched.done, podsWatched]);
   });
   log.info(
     {
@@ -132,6 +137,35 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
   const running = starting.move();
   let closed: Promise<void> | undefined;
   return { url: server.url, close: async () => await (closed ??= running.disposeAsync()) };
+}
+
+type PodsOptions = Pick<PodReflectorsOptions, 'transport' | 'clock' | 'log'> & { readonly settings: MirrorSettings };
+
+/** The pods for ENRICH_PODS. They count for themselves: the counters at `/metrics` are about EndpointSlices. */
+function podsToWatch({ settings, ...options }: PodsOptions): {
+  readonly index: PodIndex;
+  readonly source: Slices;
+  run(signal: AbortSignal): Promise<unknown>;
+} {
+  const { namespaces, readyMaxStaleness, resyncInterval } = settings;
+  const index = new PodIndex({
+    namespaces,
+    onListenerError: (err) => options.log.error({ err }, 'a listener of the change feed failed'),
+  });
+  const reflectors = podReflectors({
+    ...options,
+    metrics: zeroCounters(),
+    settings: { namespaces, readyMaxStaleness, resyncInterval },
+    index,
+  });
+  const source = new Slices(new Map(reflectors.map((reflector) => [reflector.what, reflector])), {
+    partial: namespaces.length > 0,
+  });
+  return {
+    index,
+    source,
+    run: async (signal) => await Promise.all(reflectors.map(async (reflector) => await reflector.run(signal))),
+  };
 }
 
 const partOf = ({ namespaces, endpointSelector }: MirrorSettings): string =>
@@ -185,6 +219,7 @@ function publish(
     mirror_rows: () => one(truth.count().rows),
     mirror_services: () => one(truth.count().services),
     mirror_skipped_endpoints: () => one(truth.count().skipped),
+    mirror_unknown_pods: () => one(truth.count().unknown),
     mirror_leading: () => one(['held', 'none'].includes(mirror.state.lease) ? 1 : 0),
     mirror_lag_seconds: () => one(mirror.state.lagMs / 1000),
     mirror_quarantined_services: () => one(mirror.state.quarantined),

@@ -2,7 +2,6 @@ import type { Loaded } from './capabilities.ts';
 import { createServer } from './http/server.ts';
 import type { Limits } from './http/limits.ts';
 import type { HttpPlug } from './http/plug.ts';
-import { canonicalIp } from './index/ip-address.ts';
 import { PodIndex } from './index/pod-index.ts';
 import { IpRecorder } from './ip-recorder.ts';
 import { JoinedPast } from './joined-past.ts';
@@ -10,21 +9,18 @@ import { ApiClient } from './kubernetes/client.ts';
 import { SystemClock } from './kubernetes/clock.ts';
 import { findAccess } from './kubernetes/credentials.ts';
 import type { Surroundings } from './kubernetes/credentials.ts';
-import { ApiListWatch } from './kubernetes/list-watch.ts';
-import { podReader } from './kubernetes/pod-from-api.ts';
-import { Reflector } from './kubernetes/reflector.ts';
 import { json } from './kubernetes/wire/json.ts';
 import { protobuf } from './kubernetes/wire/protobuf.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 import { NamespacesOnDemand } from './namespaces-on-demand.ts';
-import type { Pod } from './pod.ts';
 import type { Settings } from './settings.ts';
 import { openServiceFiles } from './service-files.ts';
 import { Slices } from './slices.ts';
 import { podwhoisVersion } from './version.ts';
 import { watchNamespaces } from './watch-namespaces.ts';
+import { podReflectors } from './watch-pods.ts';
 
 /** The lookup service, running. */
 export interface Service {
@@ -61,7 +57,6 @@ const FORMATS = { 'application/vnd.kubernetes.protobuf': protobuf, 'application/
 export async function startService(settings: Settings, options: ServiceOptions): Promise<Service> {
   const { log, capabilities = [], limits = {} } = options;
   const version = podwhoisVersion();
-  const namespaces = settings.namespaces.length === 0 ? [undefined] : settings.namespaces;
   const partial =
     settings.namespaces.length > 0 || settings.nodeName !== undefined || settings.labelSelector !== undefined;
   const clock = new SystemClock();
@@ -89,31 +84,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     userAgent: `podwhois/${version}`,
   });
   starting.defer(async () => await client.close());
-  // One reader for all slices: what records have in common is shared in it.
-  const reader = podReader({ annotations: settings.annotations, canonicalIp });
-  const reflectors = namespaces.map(
-    (namespace) =>
-      new Reflector<Pod>({
-        what: namespace === undefined ? 'pods at cluster scope' : `pods in namespace ${namespace}`,
-        listWatch: new ApiListWatch({
-          transport: client,
-          clock,
-          resource: {
-            path: namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`,
-            reader,
-            labelSelector: settings.labelSelector,
-            fieldSelector: settings.nodeName === undefined ? undefined : `spec.nodeName=${settings.nodeName}`,
-          },
-        }),
-        store: index.slice(namespace),
-        clock,
-        log,
-        metrics: metrics.counters,
-        readyMaxStalenessMs: settings.readyMaxStaleness,
-        resyncIntervalMs: settings.resyncInterval,
-        addressesOf: (pod) => pod.podIps,
-      }),
-  );
+  const reflectors = podReflectors({ transport: client, clock, log, metrics: metrics.counters, settings, index });
   const source = new Slices(new Map(reflectors.map((reflector) => [reflector.what, reflector])), { partial });
   const watching: Promise<unknown>[] = [];
   starting.defer(async () => {

@@ -4,11 +4,18 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Cluster } from '../src/simulator/cluster.ts';
-import type { EndpointObject, EndpointSliceObject } from '../src/simulator/endpoint-slice-object.ts';
-import { startSimulator } from '../src/simulator/simulator.ts';
-import type { Simulator, SimulatorOptions } from '../src/simulator/simulator.ts';
-import { observersTable, runMirror, tableRows } from './support/mirror-stage.ts';
-import type { RunningMirror } from './support/mirror-stage.ts';
+import type { EndpointObject } from '../src/simulator/endpoint-slice-object.ts';
+import type { SimulatorOptions } from '../src/simulator/simulator.ts';
+import {
+  endpoint,
+  observersTable,
+  row,
+  runMirror,
+  slice,
+  startMirrorStage,
+  tableRows,
+} from './support/mirror-stage.ts';
+import type { MirrorStage, RunningMirror } from './support/mirror-stage.ts';
 import { startPostgres } from './support/real-postgres.ts';
 import type { RealPostgres } from './support/real-postgres.ts';
 import { until } from './support/until.ts';
@@ -19,54 +26,8 @@ before(async () => {
 });
 after(async () => await postgres?.down());
 
-interface Stage {
-  readonly simulator: Simulator;
-  readonly cluster: Cluster;
-  readonly table: string;
-  readonly environment: Readonly<Record<string, string>>;
-  /** The table's rows, in order. */
-  readonly rows: () => Promise<readonly string[]>;
-  /** Waits until the table holds these rows. */
-  readonly untilRows: (expected: () => readonly string[]) => Promise<void>;
-}
-
-/** A simulated cluster, a schema of its own with the observer's table in it, and the variables that lead to both. */
-async function stage(t: TestContext, options: SimulatorOptions = {}): Promise<Stage> {
-  const simulator = await startSimulator({ pods: 0, ...options });
-  t.after(() => simulator.close());
-  const schema = postgres.schema();
-  const table = `${schema}.server`;
-  await postgres.query(`CREATE SCHEMA ${schema}`);
-  await postgres.query(observersTable(table));
-  const rows = async (): Promise<readonly string[]> => await tableRows(postgres, table);
-  return {
-    simulator,
-    cluster: simulator.cluster,
-    table,
-    rows,
-    environment: postgres.environment({
-      K8S_API_SERVER: simulator.url,
-      TABLE_NAME: table,
-      CLUSTER_NAME: 'dev',
-      PODWHOIS_SCHEMA: `${schema}_own`,
-    }),
-    async untilRows(expected) {
-      let found: readonly string[] = [];
-      try {
-        await until(
-          'the table holds what it should',
-          async () => {
-            found = await rows();
-            return found.join('\n') === expected().join('\n');
-          },
-          { everyMs: 20 },
-        );
-      } catch {
-        assert.deepEqual(found, expected());
-      }
-    },
-  };
-}
+const stage = async (t: TestContext, options: SimulatorOptions = {}): Promise<MirrorStage> =>
+  await startMirrorStage(t, postgres, options);
 
 /** All ready pods behind Services, as rows of the cluster `dev`; of a pod with two addresses the IPv4 one. */
 const truth = ({ endpointSlices }: Cluster): readonly string[] =>
@@ -84,26 +45,6 @@ const truth = ({ endpointSlices }: Cluster): readonly string[] =>
         ),
     ),
   ].toSorted();
-
-const endpoint = (name: string, ip: string, ready?: boolean): EndpointObject => ({
-  addresses: [ip],
-  conditions: ready === undefined ? {} : { ready },
-  targetRef: { kind: 'Pod', namespace: 'shop', name, uid: `uid-${name}` },
-});
-
-const slice = (
-  service: string,
-  endpoints: readonly EndpointObject[],
-  change: Partial<EndpointSliceObject['metadata']> = {},
-): EndpointSliceObject => {
-  const name = change.name ?? `${service}-1`;
-  const labels = { 'kubernetes.io/service-name': service };
-  const metadata = { name, namespace: 'shop', uid: `slice-${name}`, creationTimestamp: '2026-11-20T00:00:00Z', labels };
-  return { metadata: { ...metadata, ...change }, addressType: 'IPv4', endpoints, ports: null };
-};
-
-const row = (name: string, ip: string, { service = 'shop/web', ready = 't' } = {}): string =>
-  `dev ${service} ${name} uid-${name} ${ip} ${ready}`;
 
 async function insert(table: string, line: string): Promise<void> {
   const [cluster, where = '', name, uid, ip] = line.split(' ');

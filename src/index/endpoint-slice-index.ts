@@ -13,6 +13,8 @@ const REMEMBERED_DELETIONS = 20_000;
 export interface EndpointSliceIndexOptions {
   /** One slice of the index for each; default one for all namespaces. */
   readonly namespaces?: readonly string[];
+  /** Whether `servicesOf` is asked: some 100 bytes for each endpoint. */
+  readonly findByPod?: boolean;
 }
 
 /**
@@ -20,13 +22,14 @@ export interface EndpointSliceIndexOptions {
  * does for pods. Before all slices have committed their first list nobody may read.
  */
 export class EndpointSliceIndex {
-  readonly #live = new LiveEndpointSlices();
+  readonly #live: LiveEndpointSlices;
   readonly #unreadable = new UnreadableObjects();
   readonly #slices = new Map<string | undefined, Slice<EndpointSlice>>();
 
   #listener: (service: NameKey | undefined) => void = () => {};
 
-  constructor({ namespaces = [] }: EndpointSliceIndexOptions = {}) {
+  constructor({ namespaces = [], findByPod = false }: EndpointSliceIndexOptions = {}) {
+    this.#live = new LiveEndpointSlices(findByPod ? new Claims() : undefined);
     const tell = ({ namespace, service }: EndpointSlice): void => {
       if (service !== '') this.#listener({ namespace, name: service });
     };
@@ -80,6 +83,11 @@ export class EndpointSliceIndex {
     return this.#live.ofService(service);
   }
 
+  /** The Services that the pod with this uid stands behind; one may be named twice. None where the index was made without `findByPod`. */
+  servicesOf(uid: string): readonly NameKey[] {
+    return this.#live.ofPod(uid).map(({ namespace, service }) => ({ namespace, name: service }));
+  }
+
   /** Of all Services that have any, each once. */
   *services(): Generator<NameKey, void, undefined> {
     const seen = new Set<string>();
@@ -105,6 +113,11 @@ class LiveEndpointSlices implements Live<EndpointSlice> {
   readonly #byUid = new Map<string, EndpointSlice>();
   readonly #byName = new Map<string, EndpointSlice>();
   readonly #byService = new Claims<string, EndpointSlice>();
+  readonly #byPod: Claims<string, EndpointSlice> | undefined;
+
+  constructor(byPod: Claims<string, EndpointSlice> | undefined) {
+    this.#byPod = byPod;
+  }
 
   get size(): number {
     return this.#byUid.size;
@@ -126,6 +139,10 @@ class LiveEndpointSlices implements Live<EndpointSlice> {
     return this.#byService.of(nameText(service));
   }
 
+  ofPod(uid: string): readonly EndpointSlice[] {
+    return this.#byPod?.of(uid) ?? [];
+  }
+
   each(namespace: string | undefined, visit: (slice: EndpointSlice) => void): void {
     for (const slice of this.#byUid.values()) {
       if (namespace === undefined || slice.namespace === namespace) visit(slice);
@@ -140,26 +157,33 @@ class LiveEndpointSlices implements Live<EndpointSlice> {
   }
 
   replace(stored: EndpointSlice, slice: EndpointSlice): void {
-    this.#byService.remove(serviceText(stored), stored);
+    this.#forget(stored);
     this.#put(slice);
   }
 
   delete(stored: EndpointSlice): void {
     this.#byUid.delete(stored.uid);
     this.#byName.delete(nameText(stored));
-    this.#byService.remove(serviceText(stored), stored);
+    this.#forget(stored);
   }
 
   clear(): void {
     this.#byUid.clear();
     this.#byName.clear();
     this.#byService.clear();
+    this.#byPod?.clear();
   }
 
   #put(slice: EndpointSlice): void {
     this.#byUid.set(slice.uid, slice);
     this.#byName.set(nameText(slice), slice);
     this.#byService.add(serviceText(slice), slice);
+    for (const { uid } of slice.pods) this.#byPod?.add(uid, slice);
+  }
+
+  #forget(slice: EndpointSlice): void {
+    this.#byService.remove(serviceText(slice), slice);
+    for (const { uid } of slice.pods) this.#byPod?.remove(uid, slice);
   }
 }
 

@@ -221,7 +221,7 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
           clusterName: 'eu',
         },
         snapshot: { enabled: true },
-        endpointMirror: { enabled: true, settings: { READY_MAX_STALENESS: '15s' } },
+        endpointMirror: { enabled: true, enrichPods: scope === 'namespaces', settings: { READY_MAX_STALENESS: '15s' } },
       };
       const file = join(plane.dir, `${release}.yaml`);
       writeFileSync(file, JSON.stringify(values));
@@ -256,13 +256,14 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
       const mirror = await play(mirrors);
 
       const rows = await until('the Service has a row', async () => {
-        const found = await postgres.query<{ pod_name: string }>(
-          `SELECT pod_name FROM public.server WHERE cluster = 'eu' AND service = '${lookups}'`,
+        const found = await postgres.query<{ pod_name: string; node_name?: string }>(
+          `SELECT * FROM public.server WHERE cluster = 'eu' AND service = '${lookups}'`,
         );
         return found.length > 0 && found;
       });
       assert.equal(rows.length, 1, 'the pods of the mirror are not behind the Service of the lookups');
       assert.ok(!rows[0]?.pod_name.startsWith(mirrors));
+      if (scope === 'namespaces') assert.ok(rows[0]?.node_name, 'with endpointMirror.enrichPods it may read pods');
       await until('all pods have rows', async () => {
         const found = await postgres.query<{ name: string }>(
           `SELECT name FROM podwhois.pods WHERE cluster = 'eu' AND name LIKE '${release}-%'`,
@@ -272,7 +273,10 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
 
       const where = scope === 'cluster' ? [] : [...inNamespace];
       assert.deepEqual(await rights(lookups, where), [['pods', '[list watch]']]);
-      assert.deepEqual(await rights(mirrors, where), [['endpointslices.discovery.k8s.io', '[list watch]']]);
+      assert.deepEqual(Object.fromEntries(await rights(mirrors, where)), {
+        'endpointslices.discovery.k8s.io': '[list watch]',
+        ...(scope === 'namespaces' && { pods: '[list watch]' }),
+      });
       if (scope === 'cluster') {
         const rule = { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] };
         await namesWhatIsMissing(mirror, ['clusterrole', `${namespace}-${mirrors}`], rule);

@@ -74,6 +74,28 @@ describe('the slices of a Service', () => {
     assert.equal(namesOf(index, 'web'), 'a b');
   });
 
+  test('they are found by the pods in them, where that is asked for', () => {
+    const pods = (...uids: readonly string[]) => uids.map((uid) => ({ uid, name: uid, ip: '10.1.0.1', ready: true }));
+    const index = new EndpointSliceIndex({ findByPod: true });
+    const list = index.slice().beginReplace();
+    list.add(slice('a', 1, { pods: pods('p', 'q') }));
+    list.add(slice('b', 2, { pods: pods('q'), service: 'api' }));
+    list.commit('10');
+    const of = (uid: string): string[] =>
+      index
+        .servicesOf(uid)
+        .map(({ namespace, name }) => `${namespace}/${name}`)
+        .toSorted();
+    assert.deepEqual([of('p'), of('q'), of('r')], [['shop/web'], ['shop/api', 'shop/web'], []]);
+    index.slice().upsert(slice('a', 11, { pods: pods('r', 'q') }));
+    assert.deepEqual([of('p'), of('q'), of('r')], [[], ['shop/api', 'shop/web'], ['shop/web']]);
+    index.slice().remove(slice('a', 12));
+    assert.deepEqual([of('q'), of('r')], [['shop/api'], []]);
+    index.slice().beginReplace().commit('20');
+    assert.deepEqual(of('q'), []);
+    assert.deepEqual(synced(slice('a', 1, { pods: pods('p') })).index.servicesOf('p'), []);
+  });
+
   test('A3 made anew under its name, it is another one', () => {
     const { index } = synced(slice('a', 1));
     index.slice().upsert(slice('a', 11, { uid: 'uid-new' }));

@@ -1,7 +1,12 @@
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { startMirror } from '../../src/mirror-endpoints.ts';
 import type { MirrorService } from '../../src/mirror-endpoints.ts';
 import { readMirrorSettings } from '../../src/mirror-settings.ts';
+import type { Cluster } from '../../src/simulator/cluster.ts';
+import type { EndpointObject, EndpointSliceObject } from '../../src/simulator/endpoint-slice-object.ts';
+import { startSimulator } from '../../src/simulator/simulator.ts';
+import type { Simulator, SimulatorOptions } from '../../src/simulator/simulator.ts';
 import { keptLog } from './reflector-harness.ts';
 import type { RealPostgres } from './real-postgres.ts';
 import { until } from './until.ts';
@@ -75,3 +80,79 @@ export async function tableRows(postgres: RealPostgres, table: string): Promise<
   );
   return rows.map(({ line }) => line).toSorted();
 }
+
+export interface MirrorStage {
+  readonly simulator: Simulator;
+  readonly cluster: Cluster;
+  readonly table: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The table's rows, in order. */
+  readonly rows: () => Promise<readonly string[]>;
+  /** Waits until the table holds these rows. */
+  readonly untilRows: (expected: () => readonly string[]) => Promise<void>;
+}
+
+/** A simulated cluster, a schema of its own with the observer's table in it, and the variables that lead to both. */
+export async function startMirrorStage(
+  t: TestContext,
+  postgres: RealPostgres,
+  options: SimulatorOptions = {},
+): Promise<MirrorStage> {
+  const simulator = await startSimulator({ pods: 0, ...options });
+  t.after(() => simulator.close());
+  const schema = postgres.schema();
+  const table = `${schema}.server`;
+  await postgres.query(`CREATE SCHEMA ${schema}`);
+  await postgres.query(observersTable(table));
+  const rows = async (): Promise<readonly string[]> => await tableRows(postgres, table);
+  return {
+    simulator,
+    cluster: simulator.cluster,
+    table,
+    rows,
+    environment: postgres.environment({
+      K8S_API_SERVER: simulator.url,
+      TABLE_NAME: table,
+      CLUSTER_NAME: 'dev',
+      PODWHOIS_SCHEMA: `${schema}_own`,
+    }),
+    async untilRows(expected) {
+      let found: readonly string[] = [];
+      try {
+        await until(
+          'the table holds what it should',
+          async () => {
+            found = await rows();
+            return found.join('\n') === expected().join('\n');
+          },
+          { everyMs: 20 },
+        );
+      } catch {
+        assert.deepEqual(found, expected());
+      }
+    },
+  };
+}
+
+/** A pod of the namespace `shop` as an endpoint. */
+export const endpoint = (name: string, ip: string, ready?: boolean): EndpointObject => ({
+  addresses: [ip],
+  conditions: ready === undefined ? {} : { ready },
+  targetRef: { kind: 'Pod', namespace: 'shop', name, uid: `uid-${name}` },
+});
+
+/** An EndpointSlice of a Service in `shop`. */
+export const slice = (
+  service: string,
+  endpoints: readonly EndpointObject[],
+  change: Partial<EndpointSliceObject['metadata']> = {},
+): EndpointSliceObject => {
+  const name = change.name ?? `${service}-1`;
+  const labels = { 'kubernetes.io/service-name': service };
+  const metadata = { name, namespace: 'shop', uid: `slice-${name}`, creationTimestamp: '2026-11-20T00:00:00Z', labels };
+  return { metadata: { ...metadata, ...change }, addressType: 'IPv4', endpoints, ports: null };
+};
+
+/** A line of `tableRows`. */
+export const row = (name: string, ip: string, { service = 'shop/web', ready = 't' } = {}): string =>
+  `dev ${service} ${name} uid-${name} ${ip} ${ready}`;

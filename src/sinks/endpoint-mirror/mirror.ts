@@ -4,6 +4,7 @@ import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
+import { DETAIL_COLUMNS } from './pod-details.ts';
 import { prepareTable } from './table.ts';
 import type { TableName } from './table-name.ts';
 import { mirroredTable } from './truth.ts';
@@ -18,6 +19,8 @@ export interface EndpointMirrorOptions {
   readonly holder: string;
   readonly cluster: string;
   readonly table: TableName;
+  /** Whether the truth tells more of the pods, in columns of their own. */
+  readonly enriched: boolean;
   /** What of the cluster it mirrors, in words; empty: all. Whoever mirrors something else into the same table has a lease of its own. */
   readonly part: string;
   /** Of podwhois' own tables, where the lease is. */
@@ -75,16 +78,16 @@ export class EndpointMirror {
   async run(signal: AbortSignal): Promise<void> {
     const lease = await this.#findLease(signal);
     if (lease === 'stopped') return;
-    const { database, table, cluster, schema, truth, clock, log } = this.#options;
+    const { database, table, enriched, cluster, schema, truth, clock, log } = this.#options;
     this.#hasLease = lease !== undefined;
     this.#writer = new Writer({
       database,
       lease,
       prepare: async () => {
         if (lease) await migrate(database, schema);
-        await prepareTable(database, table);
+        await prepareTable(database, table, enriched ? DETAIL_COLUMNS : []);
       },
-      table: mirroredTable(table, cluster),
+      table: mirroredTable(table, cluster, { enriched }),
       truth,
       clock,
       log,
@@ -131,5 +134,5 @@ const PROBLEMS: Readonly<Record<string, string | undefined>> = {
   connection: 'Postgres does not answer',
   'read-only': 'Postgres takes no writes: it is a standby',
   full: 'Postgres has no room or no connection left',
-  setup: 'Postgres refuses: a permission, a table or the password, see the log',
+  setup: 'Postgres refuses: a permission, a table, a column or the password, see the log',
 };

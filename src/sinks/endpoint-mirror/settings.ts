@@ -56,6 +56,15 @@ export const ENDPOINT_MIRROR = {
     example: 'true',
     parse: boolean,
   }),
+  enrichPods: setting({
+    variable: 'ENRICH_PODS',
+    flag: '--enrich-pods [bool]',
+    help: "write the pods' node and labels too, into columns node_name and pod_labels; watches pods",
+    fallback: false,
+    fallbackText: 'false',
+    example: 'true',
+    parse: boolean,
+  }),
 } as const;
 
 export type EndpointMirrorSettings = Values<typeof ENDPOINT_MIRROR>;
@@ -74,6 +83,11 @@ export const FAMILIES = {
   mirror_skipped_endpoints: {
     type: 'gauge',
     help: 'Endpoints that name no pod, or no address, and so have no row',
+    labels: {},
+  },
+  mirror_unknown_pods: {
+    type: 'gauge',
+    help: 'Rows whose pod is not known, so that node_name and pod_labels are NULL; 0 without ENRICH_PODS',
     labels: {},
   },
   mirror_leading: { type: 'gauge', help: '1 while this process is the one that writes, else 0', labels: {} },

@@ -1,5 +1,6 @@
 import type { Database } from '../postgres/database.ts';
-import { sqlState } from '../postgres/error-class.ts';
+import { SetupError, sqlState } from '../postgres/error-class.ts';
+import type { Column } from '../postgres/mirrored-table.ts';
 import { qualified, quoted } from '../postgres/sql.ts';
 import type { TableName } from './table-name.ts';
 
@@ -7,32 +8,49 @@ import type { TableName } from './table-name.ts';
 const COLLISIONS = ['23505', '42P07', '42710'];
 
 /**
- * Sees to it that the table is there. One that is is used as it is, whatever it has besides; else it is made as the observer's
- * documentation has it, which takes the right to create in its schema. The schema itself is never made.
+ * Sees to it that the table is there. One that is is used as it is, whatever it has besides, and is never altered: others read it. Else
+ * it is made as the observer's documentation has it, with the columns that are asked for besides, which takes the right to create in
+ * its schema. The schema itself is never made. Throws `SetupError` when a table that is there lacks one of those columns.
  */
-export async function prepareTable(database: Database, { schema, name }: TableName): Promise<void> {
+export async function prepareTable(database: Database, named: TableName, more: readonly Column[]): Promise<void> {
+  const { schema, name } = named;
   const table = qualified(schema, name);
-  const isThere = async (): Promise<boolean> => {
+  const found = async (): Promise<readonly string[] | undefined> => {
     const [row] = await database.transaction(
       async (session) =>
-        await session.query<{ there: boolean }>('SELECT to_regclass($1) IS NOT NULL AS there', [table]),
+        await session.query<{ columns: readonly string[] | null }>(
+          `SELECT array_agg(attname::text) AS columns FROM pg_attribute
+           WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
+          [table],
+        ),
     );
-    return row?.there === true;
+    return row?.columns ?? undefined;
   };
-  if (await isThere()) return;
-  try {
-    await database.transaction(async (session) => {
-      for (const statement of definition(table, name)) await session.write(statement);
-    });
-  } catch (error) {
-    if (!COLLISIONS.includes(sqlState(error) ?? '')) throw error;
+  let columns = await found();
+  if (columns === undefined) {
+    try {
+      await database.transaction(async (session) => {
+        for (const statement of definition(table, name, more)) await session.write(statement);
+      });
+      return;
+    } catch (error) {
+      if (!COLLISIONS.includes(sqlState(error) ?? '')) throw error;
+      columns = (await found()) ?? [];
+    }
   }
+  const missing = more.filter((column) => !columns?.includes(column.name));
+  if (missing.length === 0) return;
+  const added = missing.map((column) => `ADD COLUMN ${column.name} ${column.type}`).join(', ');
+  throw new SetupError(
+    `the table ${named.text} has no ${missing.map((column) => column.name).join(' and no ')}`,
+    `ALTER TABLE ${named.text} ${added}; or switch ENRICH_PODS off`,
+  );
 }
 
 /** An index's name has 63 characters at most. */
 const indexName = (table: string, ending: string): string => quoted(`${table.slice(0, 55)}_${ending}`);
 
-const definition = (table: string, name: string): readonly string[] => [
+const definition = (table: string, name: string, more: readonly Column[]): readonly string[] => [
   `CREATE TABLE ${table} (
     cluster     text        NOT NULL,
     namespace   text        NOT NULL,
@@ -40,7 +58,12 @@ const definition = (table: string, name: string): readonly string[] => [
     pod_uid     text        NOT NULL,
     pod_name    text,
     pod_ip      inet        NOT NULL,
-    ready       boolean     NOT NULL DEFAULT true,
+    ready       boolean     NOT NULL DEFAULT true,${more
+      .map(
+        (column) => `
+    ${column.name} ${column.type},`,
+      )
+      .join('')}
     first_seen  timestamptz NOT NULL DEFAULT now(),
     last_seen   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (cluster, namespace, service, pod_uid)

@@ -5,10 +5,19 @@ import type { MirroredTable, Row, Truth } from '../postgres/mirrored-table.ts';
 import { boolean } from '../postgres/values.ts';
 import { planService, standing } from './plan.ts';
 import type { MirrorScope, ServicePlan } from './plan.ts';
+import { DETAIL_COLUMNS } from './pod-details.ts';
+import type { PodDetails } from './pod-details.ts';
 import type { TableName } from './table-name.ts';
 
-/** The observer's table. What it has besides, `first_seen` first of all, is left as it is: a default fills it once. */
-export function mirroredTable({ schema, name }: TableName, cluster: string): MirroredTable {
+/**
+ * The observer's table, with the columns of `PodDetails` where there are some. What it has besides, `first_seen` first of all, is left
+ * as it is: a default fills it once.
+ */
+export function mirroredTable(
+  { schema, name }: TableName,
+  cluster: string,
+  { enriched }: { readonly enriched: boolean },
+): MirroredTable {
   return {
     schema,
     name,
@@ -19,6 +28,7 @@ export function mirroredTable({ schema, name }: TableName, cluster: string): Mir
       { name: 'pod_name', type: 'text' },
       { name: 'pod_ip', type: 'inet' },
       { name: 'ready', type: 'boolean' },
+      ...(enriched ? DETAIL_COLUMNS : []),
       { name: 'last_seen', type: 'timestamptz' },
     ],
   };
@@ -35,6 +45,8 @@ export interface MirrorTruthOptions {
   readonly scope: MirrorScope;
   /** Whether what is known of the cluster may be believed now: read once, and lately. */
   readonly isFresh: () => boolean;
+  /** Where rows are to tell more of their pods; the index then finds Services by pod. */
+  readonly details?: PodDetails | undefined;
 }
 
 /**
@@ -45,15 +57,18 @@ export class MirrorTruth implements Truth {
   readonly #index: EndpointSliceIndex;
   readonly #scope: MirrorScope;
   readonly #isFresh: () => boolean;
+  readonly #details: PodDetails | undefined;
   readonly #listeners = new Set<() => void>();
   #dirty = new Set<string>();
   #all = true;
   #unreadable = 0;
 
-  constructor({ index, scope, isFresh }: MirrorTruthOptions) {
+  constructor({ index, scope, isFresh, details }: MirrorTruthOptions) {
     this.#index = index;
     this.#scope = scope;
     this.#isFresh = isFresh;
+    this.#details = details;
+    details?.onChange(() => this.#wake());
     index.onChange((service) => {
       if (service === undefined) this.#all = true;
       else this.#dirty.add(groupKey([service.namespace, service.name]));
@@ -62,7 +77,7 @@ export class MirrorTruth implements Truth {
   }
 
   get ready(): boolean {
-    return this.#isFresh();
+    return this.#isFresh() && (this.#details?.ready ?? true);
   }
 
   /** There are at most as many Services as EndpointSlices. */
@@ -81,6 +96,7 @@ export class MirrorTruth implements Truth {
     const { unreadable } = this.#index;
     if (unreadable < this.#unreadable) this.#all = true;
     this.#unreadable = unreadable;
+    this.#followPods();
     const changed = this.#all ? 'all' : this.#dirty;
     this.#all = false;
     this.#dirty = new Set();
@@ -97,6 +113,7 @@ export class MirrorTruth implements Truth {
       name,
       ip,
       boolean(ready),
+      ...(this.#details?.of(uid) ?? []),
       NOW,
     ]);
   }
@@ -121,16 +138,29 @@ export class MirrorTruth implements Truth {
     return () => this.#listeners.delete(wake);
   }
 
-  /** How many rows there should be, of how many Services, and how many endpoints are no pods: for metrics. */
-  count(): { readonly services: number; readonly rows: number; readonly skipped: number } {
-    const counted = { services: 0, rows: 0, skipped: 0 };
+  /**
+   * How many rows there should be, of how many Services; how many endpoints are no pods; and of how many rows the pod is not known,
+   * where it is asked for: for metrics.
+   */
+  count(): Readonly<Record<'services' | 'rows' | 'skipped' | 'unknown', number>> {
+    const details = this.#details?.ready === true ? this.#details : undefined;
+    const counted = { services: 0, rows: 0, skipped: 0, unknown: 0 };
     for (const { namespace, name } of this.#index.services()) {
       const { rows, skipped } = this.#plan(namespace, name);
       if (rows.length > 0) counted.services++;
       counted.rows += rows.length;
       counted.skipped += skipped;
+      for (const { uid } of details ? rows : []) if (details?.isKnown(uid) === false) counted.unknown++;
     }
     return counted;
+  }
+
+  #followPods(): void {
+    const pods = this.#details?.changed() ?? [];
+    if (pods === 'all') this.#all = true;
+    else
+      for (const uid of pods)
+        for (const { namespace, name } of this.#index.servicesOf(uid)) this.#dirty.add(groupKey([namespace, name]));
   }
 
   #plan(namespace: string, name: string): ServicePlan {

@@ -43,14 +43,25 @@ const BY_CLASS: Readonly<Record<string, ErrorClass>> = {
   '23': 'poison',
 };
 
+/** What Postgres would take and we do not go on with, until a person has put it right. */
+export class SetupError extends Error {
+  override readonly name: string = 'SetupError';
+  readonly advice: string | undefined;
+
+  constructor(message: string, advice?: string) {
+    super(message);
+    this.advice = advice;
+  }
+}
+
 /** The schema is one of a later podwhois: it may mean things that this one does not know. */
-export class NewerSchema extends Error {
+export class NewerSchema extends SetupError {
   override readonly name = 'NewerSchema';
 }
 
 /** Of anything that was thrown on the way to Postgres or by it. What has no code of SQL is a connection that broke or timed out. */
 export function classify(error: unknown): ErrorClass {
-  if (error instanceof NewerSchema) return 'setup';
+  if (error instanceof SetupError) return 'setup';
   const code = sqlState(error);
   if (code === undefined) return 'connection';
   return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'connection';
@@ -64,6 +75,7 @@ export function sqlState(error: unknown): string | undefined {
 
 /** What puts it right, where a person must. */
 export function advice(error: unknown): string | undefined {
+  if (error instanceof SetupError) return error.advice;
   const code = sqlState(error);
   return code === undefined ? undefined : (ADVICE[code] ?? ADVICE[code.slice(0, 2)]);
 }

@@ -1,3 +1,4 @@
+import type { StringMap } from '../../pod.ts';
 import type { Value } from './mirrored-table.ts';
 
 /** Values in the text form that Postgres reads. */
@@ -21,6 +22,27 @@ export const textOrNull = (text: string | undefined): Value =>
 /** `{"a","b"}`: every element quoted, so that none of them is taken for NULL or a brace. */
 export const array = (texts: readonly string[]): Value =>
   `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+
+/** Pods of one template share their maps. Keys in one order, whichever the API server sent: else a digest would be another one. */
+export function mapJson(map: StringMap): Value {
+  let text = known.get(map);
+  if (text === undefined) {
+    text = json(Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1))));
+    known.set(map, text);
+  }
+  return text;
+}
+
+const known = new WeakMap<StringMap, string>();
+
+/** jsonb has no place for NUL and for half a surrogate pair, which an annotation may hold: U+FFFD stands for them. */
+export function json(value: unknown): string {
+  const text = JSON.stringify(value);
+  return /\\u(?:0000|d[89a-f])/.test(text) ? JSON.stringify(value, (_key, part: unknown) => storable(part)) : text;
+}
+
+const storable = (part: unknown): unknown =>
+  typeof part === 'string' ? part.toWellFormed().replaceAll('\u0000', '\ufffd') : part;
 
 /** One line of COPY's text format. */
 export function copyLine(values: readonly Value[]): string {

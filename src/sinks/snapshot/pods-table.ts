@@ -1,6 +1,6 @@
-import type { Container, Pod, StringMap } from '../../pod.ts';
-import type { MirroredTable, Row, Value } from '../postgres/mirrored-table.ts';
-import { array, boolean, textOrNull, timestamp } from '../postgres/values.ts';
+import type { Container, Pod } from '../../pod.ts';
+import type { MirroredTable, Row } from '../postgres/mirrored-table.ts';
+import { array, boolean, json, mapJson, textOrNull, timestamp } from '../postgres/values.ts';
 
 /** One row for each pod, with the fields of an answer (rule F) and no others. `migrations.ts` makes it, docs/postgres.md explains it. */
 export const podsTable = (schema: string, cluster: string): MirroredTable => ({
@@ -67,7 +67,7 @@ export function podRow(pod: Pod): Row {
     textOrNull(pod.workload?.kind),
     textOrNull(pod.workload?.name),
     textOrNull(pod.workload?.source),
-    jsonOf(pod.containers.map(containerJson)),
+    json(pod.containers.map(containerJson)),
     textOrNull(pod.qosClass),
     timestamp(pod.createdAt),
     timestamp(pod.startedAt),
@@ -83,24 +83,3 @@ const containerJson = ({ kind, name, image, id, ready, restarts }: Container): u
   ready,
   restarts,
 });
-
-/** Pods of one template share their maps. Keys in one order, whichever the API server sent: else the digest would be another one. */
-function mapJson(map: StringMap): Value {
-  let json = known.get(map);
-  if (json === undefined) {
-    json = jsonOf(Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1))));
-    known.set(map, json);
-  }
-  return json;
-}
-
-const known = new WeakMap<StringMap, string>();
-
-/** jsonb has no place for NUL and for half a surrogate pair, which an annotation may hold: U+FFFD stands for them. */
-function jsonOf(value: unknown): string {
-  const json = JSON.stringify(value);
-  return /\\u(?:0000|d[89a-f])/.test(json) ? JSON.stringify(value, (_key, part: unknown) => storable(part)) : json;
-}
-
-const storable = (part: unknown): unknown =>
-  typeof part === 'string' ? part.toWellFormed().replaceAll('\u0000', '\ufffd') : part;

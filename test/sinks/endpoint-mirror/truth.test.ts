@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import type { EndpointSlice } from '../../../src/endpoint-slice.ts';
 import { EndpointSliceIndex } from '../../../src/index/endpoint-slice-index.ts';
+import { PodIndex } from '../../../src/index/pod-index.ts';
+import type { Pod } from '../../../src/pod.ts';
 import { groupKey } from '../../../src/sinks/postgres/mirrored-table.ts';
 import type { MirrorScope } from '../../../src/sinks/endpoint-mirror/plan.ts';
+import { PodDetails } from '../../../src/sinks/endpoint-mirror/pod-details.ts';
 import { mirroredTable, MirrorTruth } from '../../../src/sinks/endpoint-mirror/truth.ts';
+import { makePod } from '../../index/make-pod.ts';
 
 const ALL: MirrorScope = { selector: undefined, namespaces: [], includeNotReady: false };
 
@@ -64,7 +68,9 @@ test('when one that could not be read is gone all may have changed: what was tol
 
 test('a row is in the order of the columns, and stamped by Postgres', () => {
   const { truth } = known([slice('a', 1)]);
-  const { keys, values } = mirroredTable({ schema: 'public', name: 'server', text: 'public.server' }, 'dev');
+  const { keys, values } = mirroredTable({ schema: 'public', name: 'server', text: 'public.server' }, 'dev', {
+    enriched: false,
+  });
   const columns = [...keys, ...values].map(({ name }) => name);
   const [row = []] = truth.rows(groupKey(['shop', 'web']));
   assert.deepEqual(Object.fromEntries(columns.map((column, i) => [column, row[i]])), {
@@ -75,6 +81,89 @@ test('a row is in the order of the columns, and stamped by Postgres', () => {
     pod_ip: '10.1.0.1',
     ready: 't',
     last_seen: 'now',
+  });
+});
+
+describe('with the pods', () => {
+  const WEB = groupKey(['shop', 'web']);
+  const isSynced = { synced: true };
+
+  /** Two Services, the first with two pods; and these pods. */
+  function enriched(pods: readonly Pod[], source: { readonly synced: boolean } = isSynced) {
+    const index = new EndpointSliceIndex({ findByPod: true });
+    const podIndex = new PodIndex();
+    const details = new PodDetails(podIndex, source);
+    const truth = new MirrorTruth({ index, scope: ALL, isFresh: () => true, details });
+    const both = ['a', 'b'].map((name) => ({ uid: `uid-${name}`, name, ip: '10.1.0.1', ready: true }));
+    const list = index.slice().beginReplace();
+    for (const one of [slice('web', 1, { pods: both }), slice('api', 2, { service: 'api' })]) list.add(one);
+    list.commit('100');
+    const podList = podIndex.slice().beginReplace();
+    for (const pod of pods) podList.add(pod);
+    podList.commit('100');
+    return { index, podIndex, truth };
+  }
+
+  const podA = (change: Partial<Pod> = {}): Pod => makePod({ uid: 'uid-a', namespace: 'shop', name: 'a', ...change });
+
+  test('a row ends with the node and the labels, in the order of the columns; of a pod that is not known with NULLs', () => {
+    const { truth } = enriched([podA({ labels: { b: '2', a: '1' } })]);
+    const { keys, values } = mirroredTable({ schema: 'public', name: 'server', text: 'public.server' }, 'dev', {
+      enriched: true,
+    });
+    const columns = [...keys, ...values].map(({ name }) => name);
+    const [a = [], b = []] = truth.rows(WEB);
+    const details = (row: readonly unknown[]): unknown =>
+      ['node_name', 'pod_labels', 'last_seen'].map((column) => row[columns.indexOf(column)]);
+    assert.deepEqual(details(a), ['node-1', '{"a":"1","b":"2"}', 'now']);
+    assert.deepEqual(details(b), [null, null, 'now']);
+    assert.equal(truth.count().unknown, 1);
+  });
+
+  test('a pod that comes, goes, gets labels or a node is told of by its Services; what else changes of it is not', async () => {
+    const stage = enriched([podA()]);
+    changed(stage);
+    let woken = 0;
+    stage.truth.onChange(() => woken++);
+    const steps: readonly [string, () => void, unknown][] = [
+      ['status', () => stage.podIndex.slice().upsert(podA({ resourceVersion: '101', ready: false })), []],
+      ['labels', () => stage.podIndex.slice().upsert(podA({ resourceVersion: '102', labels: { x: '1' } })), 'both'],
+      ['equal labels', () => stage.podIndex.slice().upsert(podA({ resourceVersion: '103', labels: { x: '1' } })), []],
+      [
+        'node',
+        () => stage.podIndex.slice().upsert(podA({ resourceVersion: '104', nodeName: 'n', labels: { x: '1' } })),
+        'both',
+      ],
+      ['gone', () => stage.podIndex.slice().remove(podA({ resourceVersion: '105' })), 'both'],
+      ['back', () => stage.podIndex.slice().upsert(podA({ resourceVersion: '106', uid: 'uid-b' })), 'web'],
+      ['of no Service', () => stage.podIndex.slice().upsert(makePod({ resourceVersion: '107' })), []],
+    ];
+    for (const [what, step, expected] of steps) {
+      woken = 0;
+      step();
+      await Promise.resolve();
+      assert.equal(woken, 1, what);
+      const groups = { both: ['shop/api', 'shop/web'], web: ['shop/web'] }[String(expected)] ?? [];
+      assert.deepEqual((changed(stage) as string[]).toSorted(), groups, what);
+    }
+  });
+
+  test('more changes than the feed holds: all may have changed', () => {
+    const stage = enriched([podA()]);
+    changed(stage);
+    for (let i = 0; i < 9_000; i++) stage.podIndex.slice().upsert(makePod({ resourceVersion: String(200 + i) }));
+    assert.equal(changed(stage), 'all');
+    assert.deepEqual(changed(stage), []);
+  });
+
+  test('before the pods were read once nothing is to be written, and they are not asked', () => {
+    const source = { synced: false };
+    const stage = enriched([podA()], source);
+    assert.equal(stage.truth.ready, false);
+    changed(stage);
+    assert.equal(stage.truth.count().unknown, 0);
+    source.synced = true;
+    assert.deepEqual([stage.truth.ready, changed(stage)], [true, 'all']);
   });
 });
 

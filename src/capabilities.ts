@@ -10,6 +10,7 @@
 import type { Readable } from 'node:stream';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { forwardAuth } from './http/forward-auth/settings.ts';
+import type { Remark } from './http/context.ts';
 import type { HttpPlug } from './http/plug.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
@@ -89,6 +90,8 @@ export interface NamespaceSource {
 /** A capability that is part of the running service. */
 export interface Plugged {
   readonly http?: HttpPlug;
+  /** What `/ready?verbose` says of it. */
+  remarks?(): readonly Remark[];
   /** Called once, after the server has stopped; the last one plugged in comes first. */
   close?(): Promise<void> | void;
 }

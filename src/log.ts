@@ -61,18 +61,22 @@ export function withoutSecrets(text: string): string {
     .replace(/(?:\b|PG)password\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S+)/gi, 'password=(secret)');
 }
 
-/** `2026-11-21T10:00:00.000Z WARN reflector: the watch ended status=410`; a stack follows on lines of its own. */
+/**
+ * `2026-11-21T10:00:00.000Z WARN reflector: the watch ended status=410`; the texts of the field `faults` and a stack follow on lines
+ * of their own. These are indented, which no line of the log is: whatever they quote passes for none.
+ */
 function asText(out: DestinationStream): DestinationStream {
   return {
     write(line) {
-      const { time, level, component, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>;
+      const { time, level, component, msg, err, faults, ...fields } = JSON.parse(line) as Record<string, unknown>;
       const error = (typeof err === 'object' ? err : undefined) as { message?: unknown; stack?: unknown } | undefined;
       if (error) fields['error'] = error.message;
       const name = component === undefined ? '' : `${text(component)}: `;
       const pairs = Object.entries(fields).map(([key, value]) => ` ${text(key)}=${quoted(value)}`);
       const head = `${text(time)} ${text(level).toUpperCase().padEnd(5)} ${name}${text(msg)}`;
       const stack = typeof error?.stack === 'string' ? error.stack.split('\n').slice(1) : [];
-      out.write([head + pairs.join(''), ...stack.map((part) => oneLine(part, 500))].join('\n') + '\n');
+      const more = [...(Array.isArray(faults) ? faults.map(text) : []), ...stack.map((part) => oneLine(part, 500))];
+      out.write([head + pairs.join(''), ...more.map((part) => `    ${part.trimStart()}`)].join('\n') + '\n');
     },
   };
 }

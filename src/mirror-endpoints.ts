@@ -94,7 +94,7 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     schema: settings.podwhoisSchema,
     requeueAfterMs: settings.requeueAfter,
   });
-  publish(metrics, { index, truth, mirror });
+  publish(metrics, { index, truth, mirror, ageMs: () => (source?.synced === true ? source.ageMs() : Infinity) });
   const server = await startStatusServer({
     host: settings.host,
     port: settings.port,
@@ -210,10 +210,15 @@ function mirrorChecks({ state }: EndpointMirror, limit: number): readonly Status
   ];
 }
 
-function publish(
-  metrics: Metrics,
-  { index, truth, mirror }: { index: EndpointSliceIndex; truth: MirrorTruth; mirror: EndpointMirror },
-): void {
+interface Published {
+  readonly index: EndpointSliceIndex;
+  readonly truth: MirrorTruth;
+  readonly mirror: EndpointMirror;
+  /** Of what is known of EndpointSlices. */
+  readonly ageMs: () => number;
+}
+
+function publish(metrics: Metrics, { index, truth, mirror, ageMs }: Published): void {
   const one = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [[[], value]]);
   const samples: Readonly<Record<keyof typeof FAMILIES, () => Iterable<Sample>>> = {
     mirror_rows: () => one(truth.count().rows),
@@ -225,8 +230,9 @@ function publish(
     mirror_quarantined_services: () => one(mirror.state.quarantined),
     mirror_rows_written_total: () => one(mirror.counts?.written ?? 0),
     mirror_rows_deleted_total: () => one(mirror.counts?.deleted ?? 0),
-    mirror_failures_total: () => Object.entries(mirror.counts?.failures ?? {}).map(([kind, count]) => [[kind], count]),
+    mirror_failures_total: () => [...mirror.failures].map(([kind, count]) => [[kind], count] as const),
     endpoint_slices: () => one(index.size),
+    endpoint_slices_age_seconds: () => one(ageMs() / 1000),
     unreadable_endpoint_slices: () => one(index.unreadable),
   };
   for (const [name, family] of Object.entries(FAMILIES)) {

@@ -1,5 +1,6 @@
 import type { Loaded } from './capabilities.ts';
 import { createServer } from './http/server.ts';
+import type { Remark } from './http/context.ts';
 import type { Limits } from './http/limits.ts';
 import type { HttpPlug } from './http/plug.ts';
 import { PodIndex } from './index/pod-index.ts';
@@ -73,6 +74,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
   const files = await openServiceFiles(settings, {
     clock,
     log: log.child({ component: 'files' }),
+    metrics,
     signal: stopping.signal,
   });
   const access = await findAccess(settings, options.surroundings);
@@ -110,6 +112,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
   });
   metrics.observe(() => ({ history_intervals: past.intervals, history_depth_seconds: past.depthMs / 1000 }));
   const plugs: HttpPlug[] = [];
+  const remarks: (() => readonly Remark[])[] = [];
   for (const { name, plug } of capabilities) {
     const plugged = await plug({
       settings,
@@ -123,6 +126,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     });
     starting.defer(async () => await plugged.close?.());
     if (plugged.http) plugs.push(plugged.http);
+    remarks.push(() => plugged.remarks?.() ?? []);
   }
   const server = await createServer(
     {
@@ -130,7 +134,9 @@ export async function startService(settings: Settings, options: ServiceOptions):
       source,
       besides: () => labels.details,
       settings,
-      ...files,
+      tokens: files.tokens,
+      tls: files.tls,
+      remarks: () => [...files.remarks(), ...remarks.flatMap((tell) => tell())],
       metrics,
       clock,
       version,

@@ -13,7 +13,7 @@ const MAX_BYTES = 1024 * 1024;
 export interface WatchOptions<T> {
   /** Files that belong together, like a certificate and its key. */
   readonly paths: readonly string[];
-  /** Their contents in the same order. Throws an Error that says what is wrong with them. */
+  /** Their contents in the same order. Throws an Error that says what is wrong with them, several faults on lines of their own. */
   readonly parse: (contents: readonly string[]) => T;
   readonly clock: { now(): number; sleep(ms: number, signal: AbortSignal): Promise<void> };
   readonly log: Log;
@@ -104,13 +104,24 @@ async function follow<T>(options: WatchOptions<T>, watched: Watched<T>, first: r
       if (said === String(err) && now - saidAt < REMIND_MS) continue;
       [said, saidAt] = [String(err), now];
       // Whoever wrote the file is told what is wrong in it; a stack of ours tells them nothing.
+      const [reason, ...faults] = withoutSecrets((err as Error).message).split(/\n\s*/);
       log.error(
-        { reason: withoutSecrets((err as Error).message), files: paths },
+        { reason, ...(faults.length > 0 && { faults }), files: paths },
         'files have changed and cannot be used: what was read before stays',
       );
     }
   }
 }
+
+/** For `/ready?verbose`: not what is wrong with the files that a setting names, for that quotes them. */
+export const remarkOn = (
+  setting: string,
+  { isValid }: Pick<Watched<unknown>, 'isValid'>,
+): { readonly name: string; readonly ok: boolean; readonly message: string } => ({
+  name: setting,
+  ok: isValid,
+  message: isValid ? 'in use as it is' : 'cannot be used, see the log: what it said before stays in use',
+});
 
 async function readAll(paths: readonly string[]): Promise<readonly string[]> {
   return await Promise.all(paths.map(readText));

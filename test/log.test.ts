@@ -23,6 +23,18 @@ test('text is one line for people', () => {
   assert.match(line, /^\S+Z WARN {2}reflector: the watch ended status=410 slice="a b" list=\[1\]\n$/);
 });
 
+test('in text each fault has a line of its own, which nothing in it can make look like a line of the log', () => {
+  const faults = ['rules.yaml:1:1: no', 'b\n2026-11-25T10:00:00.000Z ERROR forged: line', '   indented \u001b[31m'];
+  const text = logged('text', (log) => log.error({ reason: 'wrong:', faults }, 'cannot be used'));
+  assert.deepEqual(text.split('\n').slice(1), [
+    '    rules.yaml:1:1: no',
+    '    b\\u000a2026-11-25T10:00:00.000Z ERROR forged: line',
+    '    indented \\u001b[31m',
+    '',
+  ]);
+  assert.match(text, /^\S+Z ERROR cannot be used reason=wrong:\n/);
+});
+
 test('what is below the level is not logged', () => {
   assert.equal(
     logged('json', (log) => log.info('x'), 'warn'),

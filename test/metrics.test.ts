@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { CAPABILITIES } from '../src/capabilities.ts';
 import { COUNTERS, createMetrics, GAUGES } from '../src/metrics.ts';
+import type { Family } from '../src/metrics.ts';
+import { FAMILIES as FILES } from '../src/service-files.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/metrics.md'), 'utf8');
 
@@ -25,14 +27,16 @@ test('the document and the code list the same metrics', () => {
       label === undefined ? '' : `${label}: ${values.join(', ')}`,
       help,
     ]),
-    ...CAPABILITIES.flatMap(({ metrics = {} }) => Object.entries(metrics)).map(([name, { type, help, labels }]) => [
-      `podwhois_${name}`,
-      type,
-      Object.entries(labels)
-        .map(([label, values]) => `${label}: ${typeof values === 'string' ? values : values.join(', ')}`)
-        .join('; '),
-      help,
-    ]),
+    ...[FILES, ...CAPABILITIES.map(({ metrics = {} }) => metrics)]
+      .flatMap(Object.entries<Family>)
+      .map(([name, { type, help, labels }]) => [
+        `podwhois_${name}`,
+        type,
+        Object.entries(labels)
+          .map(([label, values]) => `${label}: ${typeof values === 'string' ? values : values.join(', ')}`)
+          .join('; '),
+        help,
+      ]),
   ]);
 });
 

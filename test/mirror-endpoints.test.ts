@@ -381,6 +381,16 @@ describe('the table and the lease', () => {
   });
 });
 
+test('password 28P01 from the start on: counted before there is a writer, and not ready', async (t) => {
+  const { environment } = await stage(t);
+  const mirror = await runMirror(t, { ...environment, PGPASSWORD: 'wrong' });
+  await until('it is counted', async () =>
+    /^podwhois_mirror_failures_total\{kind="setup"\} [1-9]/m.test((await mirror.get('/metrics')).text),
+  );
+  assert.equal((await mirror.get('/ready')).status, 503);
+  assert.equal(await mirror.metric('mirror_leading'), 0);
+});
+
 describe('what it answers', () => {
   test('health, ready and metrics, and nothing else', async (t) => {
     const { environment } = await stage(t);
@@ -402,6 +412,7 @@ describe('what it answers', () => {
     const { type, text } = await mirror.get('/metrics');
     assert.match(type, /^text\/plain/);
     assert.match(text, /^podwhois_mirror_failures_total\{kind="connection"\} 0$/m);
+    assert.ok((await mirror.metric('endpoint_slices_age_seconds')) < 60);
     assert.equal((await mirror.get('/pod?ip=10.1.0.1')).status, 404);
     assert.equal((await mirror.get('/health', 'POST')).status, 405);
     assert.equal((await mirror.get('/health', 'HEAD')).status, 200);

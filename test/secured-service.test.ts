@@ -61,6 +61,18 @@ const SELF_SIGNED = 'DEPTH_ZERO_SELF_SIGNED_CERT';
 test('certificate and tokens are taken from the mounted files as they change; what is wrong keeps the old, loudly', async (t) => {
   const { service, mounted, pair, ask, errors } = await secured(t);
   const path = `/pod?ip=${IP}`;
+  const valid = async (): Promise<string[]> =>
+    [...(await service.metrics.text()).matchAll(/^podwhois_file_valid\{file="(\w+)"\} (\d)$/gm)].map(
+      ([, file, value]) => `${file} ${value}`,
+    );
+  assert.deepEqual(await valid(), ['tokens 1', 'tls 1']);
+  const verboseReady = async (ca: string) => {
+    const agent = new Agent({ connect: { ca } });
+    const { statusCode: status, body } = await request(`${service.url}/ready?verbose`, { dispatcher: agent });
+    const { checks } = (await body.json()) as { checks: { name: string; ok: boolean; message: string }[] };
+    await agent.destroy();
+    return { status, checks };
+  };
   assert.deepEqual([await ask(path, pair.cert), await ask(path, pair.cert, 'another-token-than-that')], [200, 401]);
   assert.equal(await ask('/whoami', pair.cert, '', service.preflightUrl), 404);
   assert.equal(await ask('/health', pair.cert, '', service.preflightUrl), 200);
@@ -75,9 +87,23 @@ test('certificate and tokens are taken from the mounted files as they change; wh
 
   mounted.swap({ 'tls.crt': pair.cert, 'tls.key': next.key, tokens: 'short' });
   await until('both are complained of', () => errors() === 2);
+  assert.deepEqual(await valid(), [`tokens 0`, `tls 0`]);
+  const verbose = await verboseReady(next.cert);
+  assert.equal(verbose.status, 200, 'what was read before serves on');
+  const message = 'cannot be used, see the log: what it said before stays in use';
+  assert.deepEqual(verbose.checks.slice(2), [
+    { name: 'LOOKUP_TOKEN_FILE', ok: false, message },
+    { name: 'TLS_CERT_FILE and TLS_KEY_FILE', ok: false, message },
+  ]);
   assert.deepEqual(
     [await ask(path, next.cert, 'the-next-token-of-all'), await ask(path, next.cert, 'short')],
     [200, 401],
+  );
+  mounted.swap({ 'tls.crt': pair.cert, 'tls.key': pair.key, tokens: TOKEN });
+  await until('all is well', async () => (await valid()).join() === 'tokens 1,tls 1');
+  assert.deepEqual(
+    (await verboseReady(pair.cert)).checks.slice(2).map(({ ok }) => ok),
+    [true, true],
   );
 });
 

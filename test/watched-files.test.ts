@@ -22,6 +22,7 @@ interface Started {
     readonly level: string;
     readonly msg: string;
     readonly reason?: string;
+    readonly faults?: readonly string[];
   }[];
   readonly stop: AbortController;
   readonly clock: VirtualClock;
@@ -37,7 +38,7 @@ async function start(t: TestContext, paths: readonly string[]): Promise<Started>
   const watched = await watchFiles({
     paths,
     parse([a = '', b = '']) {
-      if (a[0] !== b[0]) throw new Error('not a pair');
+      if (a[0] !== b[0]) throw new Error(b === 'two faults' ? 'not right:\n    first\n    second' : 'not a pair');
       return a + b;
     },
     clock,
@@ -132,6 +133,17 @@ test('going back to what is in use ends the complaint and says so, and the same 
       ['info', undefined],
       ['error', 'not a pair'],
     ],
+  );
+});
+
+test('several faults are told one by one', async (t) => {
+  const mounted = new MountedSecret(temporaryDirectory(t), { a: 'x1', b: 'x2' });
+  const { poll, logged } = await start(t, [mounted.path('a'), mounted.path('b')]);
+  mounted.swap({ a: 'x1', b: 'two faults' });
+  await poll();
+  assert.deepEqual(
+    logged().map(({ reason, faults }) => [reason, faults]),
+    [['not right:', ['first', 'second']]],
   );
 });
 

@@ -30,6 +30,14 @@ export interface Detail {
   readonly problem: string | undefined;
 }
 
+/** A line of `/ready?verbose` that makes podwhois no less ready. Anybody may read it. */
+export interface Remark {
+  /** The setting that it is about. */
+  readonly name: string;
+  readonly ok: boolean;
+  readonly message: string;
+}
+
 export interface Clock {
   /** Milliseconds, monotonic. */
   now(): number;
@@ -127,6 +135,8 @@ export interface ServerOptions {
   readonly source: Source;
   /** What `/ready?verbose` lists besides the pods; `/ready` counts what is needed. No lookup depends on it. */
   readonly besides?: () => readonly (Detail & { readonly needed: boolean })[];
+  /** What `/ready?verbose` lists besides, and `/ready` does not count. */
+  readonly remarks?: () => readonly Remark[];
   readonly view: View;
   /** undefined: nothing is written down, and questions about the past are not answered. */
   readonly past?: Past;

@@ -13,8 +13,6 @@ export interface HttpAddition {
    * throw for what a client sends; should it, the answer is a 500.
    */
   front?(request: IncomingMessage, response: ServerResponse): boolean;
-  /** What `/ready?verbose` says of it, in sentences; none of them makes podwhois less ready. */
-  remarks?(): readonly string[];
   /** Whether a path is answered without the token of LOOKUP_TOKEN_FILE, and on PREFLIGHT_PORT too. */
   isOpen?(path: string): boolean;
 }

@@ -152,7 +152,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
 
   await describe(app, options.version);
   lookupRoutes(app, parts);
-  healthRoutes(app, parts, () => additions.flatMap((addition) => addition.remarks?.() ?? []));
+  healthRoutes(app, parts);
   metricsRoutes(app, parts);
   openapiRoutes(app);
   for (const addition of additions) addition.routes?.(app);

@@ -9,10 +9,14 @@ import { request } from 'undici';
 import { parse } from 'yaml';
 import { CAPABILITIES } from '../../src/capabilities.ts';
 import { COUNTERS, GAUGES } from '../../src/metrics.ts';
+import type { Family } from '../../src/metrics.ts';
+import { FAMILIES as FILES } from '../../src/service-files.ts';
 import { startSimulator } from '../../src/simulator/simulator.ts';
+import { FAMILIES as MIRROR } from '../../src/sinks/endpoint-mirror/settings.ts';
 import { startChild } from '../support/child-process.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
+import { startPostgres } from '../support/real-postgres.ts';
 import { until } from '../support/until.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -26,9 +30,12 @@ for (const name of Object.keys(GAUGES)) KNOWN.set(`podwhois_${name}`, {});
 for (const [name, { label, values }] of Object.entries(COUNTERS)) {
   KNOWN.set(`podwhois_${name}`, label === undefined ? {} : { [label]: values });
 }
-for (const { metrics = {} } of CAPABILITIES) {
-  for (const [name, { labels }] of Object.entries(metrics)) KNOWN.set(`podwhois_${name}`, labels);
+for (const families of [FILES, MIRROR, ...CAPABILITIES.map(({ metrics = {} }) => metrics)]) {
+  for (const [name, { labels }] of Object.entries<Family>(families)) KNOWN.set(`podwhois_${name}`, labels);
 }
+
+/** What Prometheus itself puts on every series of a pod; `cluster` where one Prometheus sees several. */
+const PROMETHEUS_OWN: readonly string[] = ['cluster', 'namespace', 'job', 'pod'];
 
 interface Alerts {
   readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
@@ -52,17 +59,17 @@ for (const [where, expressions] of [
         const labels = KNOWN.get(name);
         assert.ok(labels, `${name} in ${expression}`);
         for (const [, label = '', wanted = ''] of selector.matchAll(/(\w+)=~?"([^"]*)"/g)) {
-          if (label === 'namespace') continue; // Prometheus' own
+          if (PROMETHEUS_OWN.includes(label)) continue;
           const values = labels[label];
           assert.ok(values !== undefined, `${name} has no label ${label}`);
           for (const value of wanted.split('|'))
             assert.ok(values.includes(value), `${label}="${value}" in ${expression}`);
         }
-        for (const [, by = ''] of expression.matchAll(/by \((\w+)\)/g)) {
-          assert.ok(
-            by === 'pod' || names.every(([, one = '']) => Object.hasOwn(KNOWN.get(one) ?? {}, by)),
-            `by (${by}) in ${expression}`,
-          );
+        for (const [, list = ''] of expression.matchAll(/by \(([^)]+)\)/g)) {
+          for (const by of list.split(', ')) {
+            const isKnown = names.every(([, one = '']) => Object.hasOwn(KNOWN.get(one) ?? {}, by));
+            assert.ok(PROMETHEUS_OWN.includes(by) || isKnown, `by (${by}) in ${expression}`);
+          }
         }
       }
     }
@@ -97,20 +104,38 @@ describe(
       }
     });
 
-    test('a real Prometheus scrapes the service, and the dashboard has its series', async () => {
+    test('a real Prometheus scrapes the service and the mirror, and the dashboard has its series', async (t) => {
       const folder = mkdtempSync(join(tmpdir(), 'podwhois-prometheus-'));
-      const simulator = await startSimulator({ pods: 20 });
-      const service = await PodwhoisProcess.start({ K8S_API_SERVER: simulator.url });
+      t.after(() => rmSync(folder, { recursive: true, force: true }));
+      const [simulator, postgres] = await Promise.all([startSimulator({ pods: 20 }), startPostgres()]);
+      t.after(async () => await Promise.all([simulator.close(), postgres.down()]));
+      const [token, rules] = [join(folder, 'token'), join(folder, 'rules.yaml')];
+      writeFileSync(token, 'a-token-that-is-long-enough');
+      writeFileSync(rules, 'rules: [{ name: all, match: {}, allow: [{ serviceAccount: demo/default }] }]');
+      const environment = { K8S_API_SERVER: simulator.url, ...postgres.environment({ CLUSTER_NAME: 'here' }) };
+      const everything = {
+        LOOKUP_TOKEN_FILE: token,
+        FORWARD_AUTH_RULES: rules,
+        FORWARD_AUTH_DIRECT: 'true',
+        SNAPSHOT: 'true',
+      };
+      const service = await PodwhoisProcess.start({ ...environment, ...everything });
+      t.after(async () => await service.stop());
+      const mirror = await PodwhoisProcess.start(environment, { command: 'mirror-endpoints' });
+      t.after(async () => await mirror.stop());
       const [port = 0] = await freePorts(1);
+      const scraped = (name: string, { url }: PodwhoisProcess, more: object = {}): object => ({
+        job_name: name,
+        static_configs: [{ targets: [new URL(url).host], labels: { pod: name, namespace: 'b' } }],
+        ...more,
+      });
       writeFileSync(
         join(folder, 'prometheus.yml'),
         JSON.stringify({
           global: { scrape_interval: '1s' },
           scrape_configs: [
-            {
-              job_name: 'podwhois',
-              static_configs: [{ targets: [new URL(service.url).host], labels: { pod: 'a', namespace: 'b' } }],
-            },
+            scraped('podwhois', service, { authorization: { credentials_file: token } }),
+            scraped('mirror', mirror),
           ],
         }),
       );
@@ -124,27 +149,17 @@ describe(
         ],
         logFile: join(folder, 'log'),
       });
+      t.after(async () => await prometheus.stop());
       const query = async (expr: string): Promise<readonly unknown[]> => {
         const { body } = await request(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expr)}`);
         return ((await body.json()) as { data: { result: unknown[] } }).data.result;
       };
-      try {
-        await service.untilReady();
-        await until('it has been scraped', async () => (await query('podwhois_synced == 1')).length === 1);
+      await service.untilReady();
+      await service.get('/authorize');
+      for (const expr of ['podwhois_snapshot_lag_seconds < 60', 'podwhois_mirror_lag_seconds < 60', ...queries]) {
+        const asked = expr.replaceAll('$__rate_interval', '1m').replaceAll('$namespace', '.*');
         // Ranges need two scrapes.
-        await until(
-          'it has been scraped twice',
-          async () => (await query('count_over_time(podwhois_synced[1m]) > 2')).length === 1,
-        );
-        for (const expr of queries.filter((one) => !/preflights/.test(one))) {
-          const asked = expr.replaceAll('$__rate_interval', '1m').replaceAll('$namespace', '.*');
-          assert.ok((await query(asked)).length > 0, asked);
-        }
-      } finally {
-        await prometheus.stop();
-        await service.stop();
-        await simulator.close();
-        rmSync(folder, { recursive: true, force: true });
+        await until(`there is ${asked}`, async () => (await query(asked)).length > 0);
       }
     });
   },

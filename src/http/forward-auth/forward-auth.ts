@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { View } from '../../index/answer.ts';
 import type { PodIndex } from '../../index/pod-index.ts';
 import type { Metrics } from '../../metrics.ts';
-import type { Clock } from '../context.ts';
+import type { Clock, Remark } from '../context.ts';
 import type { Parts } from '../parts.ts';
 import type { HttpAddition, HttpPlug } from '../plug.ts';
 import { SettingsError } from '../../settings/schema.ts';
@@ -14,6 +14,7 @@ import { Identities } from './identity-headers.ts';
 import { explainRoute } from './explain.ts';
 import { withoutRules } from './policy.ts';
 import type { Policy } from './policy.ts';
+import { remarkOn } from '../../watched-files.ts';
 import type { Watched } from '../../watched-files.ts';
 import { FAMILIES, PreflightCounts } from './preflight-counts.ts';
 import { Preflight } from './preflight.ts';
@@ -38,11 +39,18 @@ export interface Surroundings {
   readonly namespaces: (options?: { readonly countForReady?: boolean }) => NamespaceLabels;
 }
 
+export interface ForwardAuth {
+  readonly http: HttpPlug;
+  /** For `/ready?verbose`. */
+  remarks(): readonly Remark[];
+  close(): void;
+}
+
 /**
  * Plugs forward auth into the service. Throws `SettingsError` when a file that the settings name is wrong, with all that is wrong in
  * all of them.
  */
-export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug; close(): void }> {
+export async function plug(surroundings: Surroundings): Promise<ForwardAuth> {
   const { settings, clock, log, metrics } = surroundings;
   const counts = new PreflightCounts();
   const labels = namespaceLabels(surroundings);
@@ -62,7 +70,8 @@ export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug
     stop.abort();
     throw error;
   });
-  function inForce({ rules = [], needsNamespaces }: Policy): void {
+  function inForce({ rules = [], fallback, needsNamespaces }: Policy): void {
+    log.info({ rules: rules.length, default: fallback, file: forwardAuthRules }, 'rules are in force');
     counts.keep(rules.map(({ name }) => name));
     labels.countForReady(needsNamespaces);
   }
@@ -75,9 +84,20 @@ export async function plug(surroundings: Surroundings): Promise<{ http: HttpPlug
   publish(metrics, counts, files);
   return {
     http: (parts) => addition(parts, surroundings, { policy, signing, counts, labels }),
+    remarks: () => [
+      ...(settings.forwardAuthAudit ? [AUDIT] : []),
+      ...(rules ? [remarkOn('FORWARD_AUTH_RULES', rules)] : []),
+      ...(signing ? [remarkOn('FORWARD_AUTH_TOKEN_KEY_FILE', signing.file)] : []),
+    ],
     close: () => stop.abort(),
   };
 }
+
+const AUDIT: Remark = {
+  name: 'FORWARD_AUTH_AUDIT',
+  ok: true,
+  message: 'every preflight passes, whatever the rules say',
+};
 
 interface Running {
   readonly policy: () => Policy;
@@ -132,7 +152,6 @@ function addition(parts: Parts, { settings, index, view, clock, log }: Surroundi
       explainRoute(app, parts, evaluator, identities);
       if (signing) keyRoute(app, signing.keys, parts);
     },
-    remarks: () => (audit ? ['FORWARD_AUTH_AUDIT is on: every preflight passes, whatever the rules say'] : []),
     isOpen: (path) => path === KEYS_PATH || preflightQuery(path, callersOwnRequest) !== undefined,
   };
 }

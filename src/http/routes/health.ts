@@ -31,8 +31,8 @@ const Readiness = Type.Object({
 });
 
 /** Probes. Liveness asks nothing of the API server (rule C4): restarting podwhois would not bring that back. */
-export function healthRoutes(app: App, parts: Parts, remarks: () => readonly string[]): void {
-  const { index, source, freshness, settings, draining, besides = () => [] } = parts;
+export function healthRoutes(app: App, parts: Parts): void {
+  const { index, source, freshness, settings, draining, besides = () => [], remarks = () => [] } = parts;
 
   for (const url of ['/health', '/healthz', '/livez']) {
     app.get(
@@ -99,7 +99,7 @@ export function healthRoutes(app: App, parts: Parts, remarks: () => readonly str
           ].join('; '),
         }),
       ),
-      ...remarks().map((message) => ({ name: 'remark', ok: true, message })),
+      ...remarks(),
     ];
   }
 }

@@ -1,7 +1,8 @@
 import type { Database, Log } from '../postgres/database.ts';
-import { advice, sqlState } from '../postgres/error-class.ts';
+import { advice, classify, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { PROBLEMS } from '../postgres/standing.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { DETAIL_COLUMNS } from './pod-details.ts';
@@ -51,6 +52,8 @@ export class EndpointMirror {
   #writer: Writer | undefined;
   #hasLease = false;
   #problem: string | undefined;
+  /** Of the attempts before there is a writer, which counts its own. */
+  readonly #early = new Map<string, number>();
 
   constructor(options: EndpointMirrorOptions) {
     this.#options = options;
@@ -63,7 +66,7 @@ export class EndpointMirror {
     const lease = this.#hasLease ? held : 'none';
     return {
       lease: writer.asked ? lease : 'unknown',
-      problem: PROBLEMS[writer.failing ?? ''],
+      problem: writer.failing && PROBLEMS[writer.failing],
       lagMs: writer.lagMs(),
       quarantined: writer.quarantined.size,
     };
@@ -72,6 +75,14 @@ export class EndpointMirror {
   /** undefined until Postgres has been reached once. */
   get counts(): Writer['counts'] | undefined {
     return this.#writer?.counts;
+  }
+
+  /** Attempts to reach Postgres or to write that failed, by kind. */
+  get failures(): ReadonlyMap<string, number> {
+    const own = Object.entries(this.#writer?.counts.failures ?? {});
+    const all = new Map(this.#early);
+    for (const [kind, count] of own) all.set(kind, count + (all.get(kind) ?? 0));
+    return all;
   }
 
   /** Runs until the signal ends it, with one last flush. */
@@ -118,6 +129,8 @@ export class EndpointMirror {
           log.warn({ schema }, 'no right to a schema of its own: running without a lease, so only one may run');
           return undefined;
         }
+        const kind = classify(error);
+        this.#early.set(kind, 1 + (this.#early.get(kind) ?? 0));
         this.#problem = 'Postgres does not answer as it should, see the log';
         log.error({ database: database.place, err: error, advice: advice(error) }, 'Postgres cannot be used yet');
         await clock.sleep(pause, signal);
@@ -128,11 +141,3 @@ export class EndpointMirror {
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';
-
-/** What is said of it to everybody; the log says more. What the writer gets over by itself at once is no problem. */
-const PROBLEMS: Readonly<Record<string, string | undefined>> = {
-  connection: 'Postgres does not answer',
-  'read-only': 'Postgres takes no writes: it is a standby',
-  full: 'Postgres has no room or no connection left',
-  setup: 'Postgres refuses: a permission, a table, a column or the password, see the log',
-};

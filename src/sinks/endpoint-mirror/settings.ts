@@ -109,6 +109,11 @@ export const FAMILIES = {
     labels: { kind: ['connection', 'read-only', 'full', 'conflict', 'timeout', 'setup', 'poison'] },
   },
   endpoint_slices: { type: 'gauge', help: 'EndpointSlices that are known', labels: {} },
+  endpoint_slices_age_seconds: {
+    type: 'gauge',
+    help: 'Age of what is known of EndpointSlices; +Inf until they have been read',
+    labels: {},
+  },
   unreadable_endpoint_slices: {
     type: 'gauge',
     help: 'EndpointSlices set aside now because they cannot be read: nothing of their namespaces is written',

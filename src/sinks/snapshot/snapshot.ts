@@ -7,6 +7,7 @@ import { Database } from '../postgres/database.ts';
 import type { Log } from '../postgres/database.ts';
 import { Lease, LEASE_TTL_MS } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { standingOf } from '../postgres/standing.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { PodTruth } from './pod-truth.ts';
@@ -16,7 +17,7 @@ import { publish } from './snapshot-metrics.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
-  readonly settings: SnapshotSettings & { readonly serveMaxStaleness: number };
+  readonly settings: SnapshotSettings & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
   readonly index: PodIndex;
   readonly source: { readonly synced: boolean; ageMs(): number };
   readonly clock: Clock;
@@ -26,8 +27,14 @@ export interface Surroundings {
   readonly leaseTtlMs?: number;
 }
 
+export interface Snapshot {
+  /** For `/ready?verbose`. */
+  remarks(): readonly [{ readonly name: string; readonly ok: boolean; readonly message: string }];
+  close(): Promise<void>;
+}
+
 /** Plugs the snapshot into the service. Waits for no database: whatever is wrong with it is tried again, and logged. */
-export function plug(surroundings: Surroundings): { close(): Promise<void> } {
+export function plug(surroundings: Surroundings): Snapshot {
   const { settings, index, source, clock, log, metrics, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
@@ -53,6 +60,11 @@ export function plug(surroundings: Surroundings): { close(): Promise<void> } {
   const ending = new AbortController();
   const running = writer.run(ending.signal);
   return {
+    remarks() {
+      const { asked, leading, failing, quarantined } = writer;
+      const standing = { asked, leading, failing, quarantined: quarantined.size, lagMs: writer.lagMs() };
+      return [{ name: 'SNAPSHOT', ...standingOf(standing, settings.readyMaxStaleness) }];
+    },
     async close() {
       ending.abort();
       await running;

@@ -112,7 +112,7 @@ for (const preset of [undefined, ...PRESET_NAMES]) {
       assert.equal(answer.headers.get('cache-control'), 'no-store');
       assert.ok(answer.headers.has('x-podwhois-age'));
       assert.doesNotMatch(answer.head + answer.body, /secret rule|twin|x-pod-name|x-podwhois-reason/i, reason);
-      const [line] = service.logged.map((text) => JSON.parse(text) as Record<string, unknown>);
+      const [, line] = service.logged.map((text) => JSON.parse(text) as Record<string, unknown>);
       assert.deepEqual([line?.['msg'], line?.['reason']], ['denied', reason]);
       const counted = await service.metrics.text();
       assert.match(counted, new RegExp(`^podwhois_preflights_total\\{outcome="${reason}",rule="[\\w ]*"\\} 1$`, 'm'));

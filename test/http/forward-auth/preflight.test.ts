@@ -311,7 +311,12 @@ test('an audit lets everybody pass, logs what it would have denied, and tells on
     assert.equal(line['reason'], reason);
     assert.match(String(line['msg']), /FORWARD_AUTH_AUDIT/);
   }
-  assert.match((await ask(service.port, '/ready?verbose')).body, /FORWARD_AUTH_AUDIT is on/);
+  const { status: ready, json } = await ask(service.port, '/ready?verbose');
+  const message = 'every preflight passes, whatever the rules say';
+  assert.deepEqual(
+    [ready, (json['checks'] as unknown[]).at(-1)],
+    [200, { name: 'FORWARD_AUTH_AUDIT', ok: true, message }],
+  );
   service.source.synced = false;
   const { status, headers } = await ask(service.port, '/authorize?namespace=shop', from('10.0.0.1'));
   assert.deepEqual([status, headers.get('x-pod-name')], [200, '-'], 'what is not synced knows nobody');

@@ -18,6 +18,16 @@ async function statusOf({ port }: ForwardAuth): Promise<number> {
   return (await ask(port, '/authorize', { headers: ['X-Forwarded-For: 10.0.0.1'] })).status;
 }
 
+/** What /ready?verbose says of the rules file. */
+async function rulesRemark({ port }: ForwardAuth): Promise<unknown[]> {
+  const { status, json } = await ask(port, '/ready?verbose');
+  const checks = json['checks'] as { name: string; ok: boolean; message: string }[];
+  const remark = checks.find(({ name }) => name === 'FORWARD_AUTH_RULES');
+  return [status, remark?.ok, remark?.message];
+}
+
+const CANNOT = 'cannot be used, see the log: what it said before stays in use';
+
 const lines = ({ logged }: ForwardAuth): Record<string, unknown>[] =>
   logged.map((line) => JSON.parse(line) as Record<string, unknown>);
 
@@ -41,6 +51,7 @@ test('changed rules are in force once they have been looked at, and wrong ones n
     const line = lines(service).find(({ level }) => level === 50);
     assert.match(JSON.stringify(line), /rules\.yaml:\d+:\d+: /, wrong);
     assert.match(await service.metrics.text(), /forward_auth_file_valid\{file="rules"\} 0/);
+    assert.deepEqual(await rulesRemark(service), [200, false, CANNOT]);
   }
   rmSync(service.rulesFile);
   await service.look();
@@ -49,6 +60,28 @@ test('changed rules are in force once they have been looked at, and wrong ones n
   await service.look();
   assert.equal(await statusOf(service), 200);
   assert.match(await service.metrics.text(), /forward_auth_file_valid\{file="rules"\} 1/);
+  assert.deepEqual(await rulesRemark(service), [200, true, 'in use as it is']);
+});
+
+test('at the start and after a change it says how many rules are in force, and of wrong ones each fault by itself', async (t) => {
+  const service = await startForwardAuth(t, { rules: rulesFor('shop/default') });
+  const inForce = (): unknown[] =>
+    lines(service).flatMap((line) => (line['msg'] === 'rules are in force' ? [[line['rules'], line['default']]] : []));
+  assert.deepEqual(inForce(), [[1, 'deny']]);
+  writeFileSync(service.rulesFile, 'default: identify\nrules: []\n');
+  await service.look();
+  writeFileSync(service.rulesFile, 'default: x\nrules:\n  - nme: "a\\n2026-11-25T10:00:00.000Z ERROR forged: line"\n');
+  await service.look();
+  assert.deepEqual(inForce(), [
+    [1, 'deny'],
+    [0, 'identify'],
+  ]);
+  const { reason, faults } = lines(service).find(({ level }) => level === 50) ?? {};
+  assert.equal(reason, 'the rules are wrong:');
+  assert.deepEqual(
+    (faults as string[]).map((fault) => /rules\.yaml:(\d+):\d+: \w/.exec(fault)?.[1]),
+    ['1', '3', '3', '3', '3'],
+  );
 });
 
 test('rules that come to need the labels of namespaces make /ready count them, and those that no longer do, not', async (t) => {

@@ -82,6 +82,7 @@ export interface ServiceOptions {
   readonly logLevel?: string;
   readonly listen?: boolean;
   readonly besides?: ServerOptions['besides'];
+  readonly remarks?: ServerOptions['remarks'];
   /** Instead of one that stands still. */
   readonly clock?: Clock;
   readonly tokens?: ServerOptions['tokens'];
@@ -140,6 +141,7 @@ export async function startService(t: TestContext, options: ServiceOptions = {})
       },
       limits: options.limits ?? {},
       ...(options.besides && { besides: options.besides }),
+      ...(options.remarks && { remarks: options.remarks }),
       ...(options.past && { past: options.past }),
       tokens: options.tokens,
       tls: options.tls,

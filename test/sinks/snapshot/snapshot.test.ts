@@ -201,7 +201,14 @@ test('while Postgres is away lookups are answered and the service is ready', asy
     ({ hostNetwork, podIps, phase }) => !hostNetwork && podIps.length > 0 && phase === 'Running',
   );
   assert.equal((await fetch(`${service.url}/pod?ip=${pod?.podIps[0]}`)).status, 200);
-  assert.equal((await fetch(`${service.url}/ready`)).status, 200);
+  const remark = await until('it is told', async () => {
+    const answer = await fetch(`${service.url}/ready?verbose`);
+    assert.equal(answer.status, 200);
+    const { checks } = (await answer.json()) as { checks: { name: string; ok: boolean; message: string }[] };
+    const found = checks.find(({ name }) => name === 'SNAPSHOT');
+    return found?.ok === false && found.message;
+  });
+  assert.equal(remark, 'Postgres does not answer (connection)');
   await until('the metrics tell of it', async () =>
     /snapshot_failures_total\{class="connection"\} [1-9]/.test(await (await fetch(`${service.url}/metrics`)).text()),
   );
@@ -239,6 +246,10 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
   assert.deepEqual(await postgres.query(`SELECT FROM ${schema}.pods`), []);
   age = 300_000;
   await until('the row is there', async () => (await postgres.query(`SELECT FROM ${schema}.pods`)).length === 1);
+  await until('it says so', () => {
+    const [{ name, ok, message }] = plugged.remarks();
+    return ok && `${name}: ${message}` === 'SNAPSHOT: this replica writes; behind by 0s';
+  });
 });
 
 test('other variables of Postgres in the environment are nobody’s business while the snapshot is off', () => {

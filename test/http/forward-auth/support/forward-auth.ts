@@ -62,11 +62,13 @@ export async function startForwardAuth(t: TestContext, options: Options = {}): P
   };
   const time = { wall: NOON };
   const asked: (boolean | undefined)[] = [];
+  let plugged: Awaited<ReturnType<typeof plug>> | undefined;
   const service = await startService(t, {
     ...options,
     view,
+    remarks: () => plugged?.remarks() ?? [],
     plug: async ({ index, clock, log, metrics }) => {
-      const plugged = await plug({
+      plugged = await plug({
         settings,
         index,
         view,
@@ -83,7 +85,7 @@ export async function startForwardAuth(t: TestContext, options: Options = {}): P
           return options.namespaces;
         },
       });
-      t.after(() => plugged.close());
+      t.after(() => plugged?.close());
       return plugged.http;
     },
   });

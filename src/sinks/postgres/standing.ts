@@ -1,0 +1,44 @@
+import { formatDuration } from '../../duration.ts';
+import type { ErrorClass } from './error-class.ts';
+
+/** What a writer knows of itself. */
+export interface Standing {
+  /** It has asked for the lease once. */
+  readonly asked: boolean;
+  /** It is the one that writes. */
+  readonly leading: boolean;
+  /** Of what kind the last attempt's failure was; undefined: it was none. */
+  readonly failing: ErrorClass | undefined;
+  /** How long the oldest change has not been written; Infinity until the first comparison. */
+  readonly lagMs: number;
+  /** Groups that Postgres does not take. */
+  readonly quarantined: number;
+}
+
+/**
+ * What is wrong, for everybody to read: nothing of what the server has said, for that is in the log only. What a writer gets over by
+ * itself at once is no problem.
+ */
+export const PROBLEMS: Readonly<Partial<Record<ErrorClass, string>>> = {
+  connection: 'Postgres does not answer',
+  'read-only': 'Postgres takes no writes: it is a standby',
+  full: 'Postgres has no room or no connection left',
+  setup: 'Postgres refuses: a permission, a table, a column or the password, see the log',
+};
+
+/** How it stands in a sentence for everybody, and whether that is well: written within the limit, or by another one. */
+export function standingOf(
+  { asked, leading, failing, lagMs, quarantined }: Standing,
+  limitMs: number,
+): { readonly ok: boolean; readonly message: string } {
+  const problem = PROBLEMS[failing ?? 'conflict'];
+  const lag = lagMs === Infinity ? 'not compared yet' : `behind by ${formatDuration(Math.round(lagMs))}`;
+  const role = asked ? 'another replica writes' : 'Postgres has not been asked yet';
+  const parts = [
+    ...(problem === undefined ? [] : [`${problem} (${failing})`]),
+    ...(leading ? ['this replica writes', lag] : []),
+    ...(!leading && problem === undefined ? [role] : []),
+    ...(quarantined === 0 ? [] : [`${quarantined} left out, see the log`]),
+  ];
+  return { ok: problem === undefined && (!leading || lagMs <= limitMs), message: parts.join('; ') };
+}

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { standingOf } from '../../../src/sinks/postgres/standing.ts';
+import type { Standing } from '../../../src/sinks/postgres/standing.ts';
+
+const WRITES: Standing = { asked: true, leading: true, failing: undefined, lagMs: 0, quarantined: 0 };
+const LIMIT_MS = 30_000;
+
+for (const [ok, change, message] of [
+  [true, {}, 'this replica writes; behind by 0s'],
+  [true, { lagMs: 30_000 }, 'this replica writes; behind by 30s'],
+  [false, { lagMs: 30_001 }, 'this replica writes; behind by 30.001s'],
+  [false, { lagMs: Infinity }, 'this replica writes; not compared yet'],
+  [true, { quarantined: 2 }, 'this replica writes; behind by 0s; 2 left out, see the log'],
+  [true, { failing: 'timeout' }, 'this replica writes; behind by 0s'],
+  [
+    false,
+    { failing: 'full', lagMs: 4_000 },
+    'Postgres has no room or no connection left (full); this replica writes; behind by 4s',
+  ],
+  [true, { leading: false, asked: false, lagMs: Infinity }, 'Postgres has not been asked yet'],
+  [true, { leading: false, lagMs: Infinity }, 'another replica writes'],
+  [false, { leading: false, failing: 'connection', lagMs: Infinity }, 'Postgres does not answer (connection)'],
+  [
+    false,
+    { leading: false, asked: false, failing: 'setup', lagMs: Infinity },
+    'Postgres refuses: a permission, a table, a column or the password, see the log (setup)',
+  ],
+] as const satisfies readonly [boolean, Partial<Standing>, string][]) {
+  test(`of a writer with ${JSON.stringify(change)} it is said: ${message}`, () => {
+    assert.deepEqual(standingOf({ ...WRITES, ...change }, LIMIT_MS), { ok, message });
+  });
+}

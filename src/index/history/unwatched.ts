@@ -12,7 +12,12 @@ const MOST_HOLES = 1_000;
 
 /** The times in which nobody was watching, in order, none touching another. It begins in one. */
 export class Unwatched {
-  #holes: readonly Hole[] = [{ from: -Infinity, until: undefined }];
+  #holes: readonly Hole[];
+
+  /** The holes in order, none touching another, the first of them from -Infinity. */
+  constructor(holes: readonly Hole[] = [{ from: -Infinity, until: undefined }]) {
+    this.#holes = holes;
+  }
 
   get holes(): readonly Hole[] {
     return this.#holes;
@@ -76,4 +81,40 @@ export class Unwatched {
     }
     return this.#holes[low - 1];
   }
+}
+
+/** What is left by times in which somebody was watching, which may overlap and come in no order. */
+export function holesBetween(watched: readonly { readonly from: Moment; readonly until: Moment }[]): readonly Hole[] {
+  const holes: Hole[] = [];
+  let from = -Infinity;
+  for (const one of watched.toSorted((a, b) => a.from - b.from)) {
+    if (one.from > from) holes.push({ from, until: one.from });
+    from = Math.max(from, one.until);
+  }
+  return from === Infinity ? holes : [...holes, { from, until: undefined }];
+}
+
+/** When neither of two was watching. */
+export function commonHoles(a: readonly Hole[], b: readonly Hole[]): readonly Hole[] {
+  const holes: Hole[] = [];
+  let [i, j] = [0, 0];
+  for (;;) {
+    const [one, other] = [a[i], b[j]];
+    if (!one || !other) return holes;
+    const [endOfOne, endOfOther] = [one.until ?? Infinity, other.until ?? Infinity];
+    const from = Math.max(one.from, other.from);
+    const until = Math.min(endOfOne, endOfOther);
+    if (from < until) holes.push({ from, until: until === Infinity ? undefined : until });
+    if (endOfOne <= endOfOther) i++;
+    else j++;
+  }
+}
+
+/** Of somebody who has forgotten what was before `reach`. */
+export function holesSince(reach: Moment, holes: readonly Hole[]): readonly Hole[] {
+  const later = holes.filter(({ until }) => until === undefined || until > reach);
+  const [first, ...rest] = later;
+  return first !== undefined && first.from <= reach
+    ? [{ from: -Infinity, until: first.until }, ...rest]
+    : [{ from: -Infinity, until: reach }, ...later];
 }

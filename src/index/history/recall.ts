@@ -1,0 +1,84 @@
+import type { ResourceVersion } from '../../pod.ts';
+import { compareResourceVersions } from '../../resource-version.ts';
+import type { Moment } from './interval.ts';
+import { merge, speaking } from './merge.ts';
+import type { Knowledge } from './merge.ts';
+import type { Piece, Stretch } from './piece.ts';
+import type { Unwatched } from './unwatched.ts';
+
+/** What is to be read of one address. */
+export interface Window {
+  readonly ip: string;
+  /** All that touches [from, until], with the last piece of each such hold. Infinite where there is no end. */
+  readonly from: Moment;
+  readonly until: Moment;
+  /** Also the last one before and the first one after it; they are wanted in any case where an unreadable object touches it. */
+  readonly neighbours: boolean;
+}
+
+/** What one pod did at one address, from a version on. */
+export interface Course {
+  readonly ip: string;
+  readonly uid: string;
+  readonly sinceVersion: ResourceVersion;
+}
+
+/** What must be read of an archive to say how it was at a moment. */
+export function windowAround(ip: string, moment: Moment, unwatched: Unwatched): Window {
+  const hole = unwatched.around(moment);
+  return {
+    ip,
+    from: hole?.from ?? moment,
+    until: hole ? (hole.until ?? Infinity) : moment,
+    neighbours: hole !== undefined,
+  };
+}
+
+/** Of whom, of those that memory knows at an address, the archive may know better what is in the window, or when it ended before. */
+export function coursesIn({ from, until }: Window, pieces: readonly Piece[]): readonly Course[] {
+  const endOf = (piece: Piece): Moment => piece.until ?? Infinity;
+  const began = pieces.filter((piece) => piece.holder && piece.from <= until);
+  const last = Math.max(...began.map(endOf).filter((end) => end < from));
+  const courses = new Map<string, Course>();
+  for (const { ip, holder, sinceVersion, ...piece } of began) {
+    if (!holder || (piece.until ?? Infinity) < Math.min(from, last)) continue;
+    const known = courses.get(holder.uid);
+    if (known && compareResourceVersions(known.sinceVersion, sinceVersion) <= 0) continue;
+    courses.set(holder.uid, { ip, uid: holder.uid, sinceVersion });
+  }
+  return [...courses.values()];
+}
+
+export interface Joined {
+  /** All that memory knows of some addresses. */
+  readonly memory: Knowledge;
+  /** What was read of them; `watched` is all of it. */
+  readonly archived: Knowledge;
+  /** Of these all was read, and may be nothing. */
+  readonly courses: readonly Course[];
+}
+
+/** The pieces of each pod at each address, as memory and archive know them together. */
+export function join({ memory, archived, courses }: Joined): readonly Piece[] {
+  const own = Map.groupBy(memory.pieces, keyOf);
+  const read = Map.groupBy(archived.pieces, keyOf);
+  const whole = new Map(courses.map(({ ip, uid, sinceVersion }) => [keyFor(ip, uid), sinceVersion]));
+  const first = memory.watched[0]?.sinceVersion;
+  return [...new Set([...own.keys(), ...read.keys()])].flatMap((key) => {
+    const [mine, pieces] = [own.get(key) ?? [], read.get(key) ?? []];
+    if (mine.length === 0 && pieces.every((piece) => isOverBefore(piece, first))) return pieces;
+    const since = whole.get(key);
+    const watched = since === undefined ? speaking(archived.watched, pieces) : beginning(archived.watched, since);
+    return merge({ pieces: mine, watched: memory.watched }, { pieces, watched });
+  });
+}
+
+const keyFor = (ip: string, uid: string): string => `${ip} ${uid}`;
+const keyOf = ({ ip, holder }: Piece): string => keyFor(ip, holder?.uid ?? '');
+
+/** Whoever began to watch at a version, or never, cannot refute it. */
+const isOverBefore = ({ untilVersion }: Piece, version: ResourceVersion | undefined): boolean =>
+  version === undefined || (untilVersion !== undefined && compareResourceVersions(untilVersion, version) < 0);
+
+const beginning = (watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] =>
+  watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);

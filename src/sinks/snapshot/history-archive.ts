@@ -1,0 +1,154 @@
+import type { Course, Window } from '../../index/history/recall.ts';
+import type { Piece, Stretch } from '../../index/history/piece.ts';
+import { advice, classify } from '../postgres/error-class.ts';
+import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts';
+import type { Clock } from '../postgres/writer.ts';
+import { historyStatements } from './history-statements.ts';
+import type { HistoryStatements, Whose } from './history-statements.ts';
+import { pieceOf, stretchOf } from './history-rows.ts';
+import type { PieceRow, StretchRow } from './history-rows.ts';
+
+/** Whoever asks waits no longer than this for all of it. */
+const PATIENCE_MS = 2_000;
+
+/** For the connections that read. What has lost whoever asked ends soon after. */
+export const READ_LIMITS: TimeLimits = {
+  connect: PATIENCE_MS,
+  query: PATIENCE_MS,
+  statement: PATIENCE_MS,
+  idleInTransaction: 5_000,
+};
+
+/** Reads under way, those included whose asker has given up. */
+const MOST_READS = 64;
+/** What stays wrong is said again this often. */
+const REMIND_MS = 60_000;
+
+export interface ArchiveOptions {
+  /** Of its own: whoever reads waits for no writer. */
+  readonly database: Pick<Database, 'place' | 'transaction'>;
+  readonly schema: string;
+  readonly cluster: string;
+  readonly retentionMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** For metrics; the numbers only grow. */
+export type ReadCounts = Record<'ok' | 'failed' | 'refused', number>;
+
+interface Search {
+  readonly whose: Whose;
+  readonly since: number;
+  readonly until: number;
+  readonly after: readonly [from: number, ip: string, uid: string] | undefined;
+  readonly size: number;
+  readonly recent: number;
+}
+
+/**
+ * Reads what `ip_history` holds of one cluster. Each reading is one transaction, which first asks when somebody was watching and then for
+ * rows: so what is claimed to have been watched is there.
+ */
+export class HistoryArchive {
+  readonly retentionMs: number;
+  readonly counts: ReadCounts = { ok: 0, failed: 0, refused: 0 };
+  readonly #options: ArchiveOptions;
+  readonly #statements: HistoryStatements;
+  #reads = 0;
+  #saidAt = -Infinity;
+
+  constructor(options: ArchiveOptions) {
+    this.#options = options;
+    this.retentionMs = options.retentionMs;
+    this.#statements = historyStatements(options.schema);
+  }
+
+  /** The rows that are chosen once it is known who was watching when; of an address or hold with hundreds of them, those that decide. */
+  async recall(
+    choose: (watched: readonly Stretch[]) => {
+      readonly windows: readonly Window[];
+      readonly courses: readonly Course[];
+    },
+  ): Promise<readonly Piece[]> {
+    const { cluster } = this.#options;
+    return await this.#read(async (session) => {
+      const { windows, courses } = choose(await this.#watched(session));
+      const rows = await session.query<PieceRow>(this.#statements.recall, [
+        cluster,
+        windows.map(({ ip }) => ip),
+        windows.map(({ from }) => from),
+        windows.map(({ until }) => until),
+        windows.map(({ neighbours }) => neighbours),
+        courses.map(({ ip }) => ip),
+        courses.map(({ uid }) => uid),
+        courses.map(({ sinceVersion }) => sinceVersion),
+      ]);
+      return rows.map(pieceOf);
+    });
+  }
+
+  async search(search: Search): Promise<{
+    readonly watched: readonly Stretch[];
+    readonly recent: readonly Piece[];
+    readonly old: readonly Piece[];
+  }> {
+    const { cluster } = this.#options;
+    const { whose, since, until, after, size, recent: end } = search;
+    const { recent, old } = this.#statements.search(whose);
+    return await this.#read(async (session) => {
+      const watched = await this.#watched(session);
+      const both = [cluster, ...Object.values(whose), end];
+      return {
+        watched,
+        recent: (await session.query<PieceRow>(recent, both)).map(pieceOf),
+        old: (await session.query<PieceRow>(old, [...both, since, until, size, ...(after ?? [-Infinity, '', ''])])).map(
+          pieceOf,
+        ),
+      };
+    });
+  }
+
+  async #watched(session: Session): Promise<readonly Stretch[]> {
+    const rows = await session.query<StretchRow>(this.#statements.watched, [this.#options.cluster]);
+    return rows.map(stretchOf);
+  }
+
+  async #read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const { database, clock } = this.#options;
+    if (this.#reads >= MOST_READS) {
+      this.counts.refused++;
+      throw new Error('too many are reading the history already');
+    }
+    this.#reads++;
+    const answered = new AbortController();
+    const reading = database.transaction(work).finally(() => this.#reads--);
+    try {
+      const late = clock.sleep(PATIENCE_MS, answered.signal).then(() => LATE);
+      const result = await Promise.race([reading, late]);
+      if (result === LATE) throw new Error(`no answer within ${PATIENCE_MS} ms`);
+      this.counts.ok++;
+      return result as T;
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    } finally {
+      answered.abort();
+      // Whoever comes too late fails unheard.
+      reading.catch(() => undefined);
+    }
+  }
+
+  #failed(error: unknown): void {
+    const { clock, log, database } = this.#options;
+    this.counts.failed++;
+    if (clock.now() - this.#saidAt < REMIND_MS) return;
+    this.#saidAt = clock.now();
+    log.warn(
+      { database: database.place, err: error, class: classify(error), advice: advice(error) },
+      'the history in Postgres cannot be read: what memory does not know is not answered',
+    );
+  }
+}
+
+const LATE = Symbol('late');

@@ -1,0 +1,119 @@
+import { canonicalIp } from '../../index/ip-address.ts';
+import type { Moment } from '../../index/history/interval.ts';
+import type { Piece, Stretch } from '../../index/history/piece.ts';
+import type { StringMap, Workload } from '../../pod.ts';
+
+/** How rows of `ip_history` and `ip_history_watched` are read. Their times are milliseconds since 1970, "for ever" is Infinity. */
+
+type Time = number;
+
+const TIMES = ['held_from', 'valid_from', 'valid_until', 'terminating_from', 'finished_from'] as const;
+const VERSIONS = ['since_version', 'terminating_version', 'finished_version', 'until_version'] as const;
+const OTHERS = [
+  'uid',
+  'namespace',
+  'name',
+  'labels',
+  'service_account',
+  'node_name',
+  'workload_kind',
+  'workload_name',
+  'workload_source',
+  'host_network',
+  'goes_on',
+] as const;
+
+const milliseconds = (column: string, of: string): string =>
+  `(extract(epoch FROM ${of}.${column}) * 1000)::float8 AS ${column}`;
+
+/** Of rows that the statement calls h. */
+export const PIECE_COLUMNS = [
+  'host(h.ip) AS ip',
+  ...OTHERS.map((column) => `h.${column}`),
+  ...VERSIONS.map((column) => `h.${column}::text`),
+  ...TIMES.map((column) => milliseconds(column, 'h')),
+].join(', ');
+
+export interface PieceRow extends Readonly<Record<string, unknown>> {
+  readonly ip: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: StringMap;
+  readonly service_account: string | null;
+  readonly node_name: string | null;
+  readonly workload_kind: string | null;
+  readonly workload_name: string | null;
+  readonly workload_source: Workload['source'] | null;
+  readonly host_network: boolean;
+  readonly goes_on: boolean;
+  readonly since_version: string;
+  readonly terminating_version: string | null;
+  readonly finished_version: string | null;
+  readonly until_version: string | null;
+  readonly held_from: Time;
+  readonly valid_from: Time;
+  readonly valid_until: Time;
+  readonly terminating_from: Time | null;
+  readonly finished_from: Time | null;
+}
+
+export function pieceOf(row: PieceRow): Piece {
+  return {
+    ip: canonicalIp(row.ip) ?? row.ip,
+    holder:
+      row.uid === ''
+        ? undefined
+        : {
+            uid: row.uid,
+            namespace: row.namespace,
+            name: row.name,
+            labels: row.labels,
+            serviceAccount: row.service_account ?? '',
+            nodeName: row.node_name ?? '',
+            workload: workloadOf(row),
+            hostNetwork: row.host_network,
+          },
+    heldFrom: Math.round(row.held_from),
+    from: Math.round(row.valid_from),
+    until: row.valid_until === Infinity ? undefined : Math.round(row.valid_until),
+    goesOn: row.goes_on,
+    terminatingFrom: momentOf(row.terminating_from),
+    finishedFrom: momentOf(row.finished_from),
+    sinceVersion: row.since_version,
+    terminatingVersion: row.terminating_version ?? undefined,
+    finishedVersion: row.finished_version ?? undefined,
+    untilVersion: row.until_version ?? undefined,
+  };
+}
+
+const momentOf = (time: Time | null): Moment | undefined => (time === null ? undefined : Math.round(time));
+
+const workloadOf = ({
+  workload_kind: kind,
+  workload_name: name,
+  workload_source: source,
+}: PieceRow): Workload | undefined =>
+  kind === null || name === null || source === null ? undefined : { kind, name, source };
+
+/** Of rows that the statement calls w. */
+export const STRETCH_COLUMNS = [
+  'w.since_version::text',
+  'w.until_version::text',
+  milliseconds('watched_from', 'w'),
+  milliseconds('watched_until', 'w'),
+].join(', ');
+
+export interface StretchRow extends Readonly<Record<string, unknown>> {
+  readonly since_version: string;
+  readonly until_version: string;
+  readonly watched_from: Time;
+  readonly watched_until: Time;
+}
+
+export const stretchOf = (row: StretchRow): Stretch => ({
+  sinceVersion: row.since_version,
+  untilVersion: row.until_version,
+  from: Math.round(row.watched_from),
+  until: Math.round(row.watched_until),
+});

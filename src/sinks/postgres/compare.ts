@@ -28,14 +28,23 @@ export async function compare(
   const gone = new Set<string>();
   const seen = new Set<string>();
   const scope = table.scope.map(({ value }) => value);
+  const names = table.keys.map((_, k) => `k${k}`);
   // A cursor of this transaction: one pass over the table, in pieces that keep the time limits.
   await session.write(statements.declareCursor(CURSOR), scope);
-  for (;;) {
-    const page = await session.query<Record<string, string>>(`FETCH ${PAGE} FROM ${CURSOR}`);
+  const fetch = async (): Promise<readonly Readonly<Record<string, string>>[]> =>
+    await session.query(`FETCH ${PAGE} FROM ${CURSOR}`);
+  for (let next = fetch(), isLast = false; !isLast;) {
+    const page = await next;
+    isLast = page.length < PAGE;
+    if (!isLast) {
+      // On its way while this page is compared. Its failure is told where it is awaited.
+      next = fetch();
+      next.catch(() => {});
+    }
     for (let i = 0; i < page.length; i++) {
       if (i % PER_TURN === PER_TURN - 1) await nextTurn();
       const row = page[i] ?? {};
-      const keys = table.keys.map((_, k) => row[`k${k}`] ?? '');
+      const keys = names.map((name) => row[name] ?? '');
       const group = groupKey(keys.slice(0, table.groupColumns));
       seen.add(group);
       const own = truth.rows(group);
@@ -43,7 +52,6 @@ export async function compare(
       else if (table.digest === undefined) differing.add(group);
       else if (!own.some((one) => isRow(one, keys) && digestOf(one) === row['digest'])) differing.add(group);
     }
-    if (page.length < PAGE) break;
   }
   for await (const some of truth.groups()) {
     for (const group of some) if (!seen.has(group)) differing.add(group);

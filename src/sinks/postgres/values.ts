@@ -9,19 +9,43 @@ export const boolean = (value: boolean): Value => (value ? 't' : 'f');
 export function timestamp(ms: number | undefined): Value {
   if (ms === undefined) return null;
   if (ms < YEAR_1) return '-infinity';
-  return ms < YEAR_10000 ? new Date(ms).toISOString() : 'infinity';
+  if (ms >= YEAR_10000) return 'infinity';
+  // The calendar is what takes time, and pods are of few days.
+  const day = Math.floor(ms / DAY_MS);
+  let date = dates.get(day);
+  if (date === undefined) {
+    if (dates.size === MOST_DATES) dates.clear();
+    dates.set(day, (date = new Date(day * DAY_MS).toISOString().slice(0, 11)));
+  }
+  const seconds = Math.floor((ms - day * DAY_MS) / 1_000);
+  const minutes = Math.floor(seconds / 60);
+  const text = `${date}${TWO[Math.floor(minutes / 60)]}:${TWO[minutes % 60]}:${TWO[seconds % 60]}`;
+  const rest = Math.floor(ms) % 1_000;
+  return rest === 0 ? `${text}Z` : `${text}.${String((rest + 1_000) % 1_000).padStart(3, '0')}Z`;
 }
+
+const DAY_MS = 86_400_000;
+/** By day since 1970: `2026-01-31T`. */
+const dates = new Map<number, string>();
+const MOST_DATES = 10_000;
+const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
 
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
 const YEAR_10000 = Date.UTC(10_000, 0);
 
 /** Empty texts mean "there is none" in our records. A NUL, for which Postgres has no place, is U+FFFD: it would hide the whole row. */
 export const textOrNull = (text: string | undefined): Value =>
-  text === undefined || text === '' ? null : text.replaceAll('\u0000', '\ufffd');
+  text === undefined || text === '' ? null : text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
 
 /** `{"a","b"}`: every element quoted, so that none of them is taken for NULL or a brace. */
-export const array = (texts: readonly string[]): Value =>
-  `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
+export function array(texts: readonly string[]): Value {
+  let list = '';
+  for (const text of texts)
+    list += `${list === '' ? '' : ','}"${QUOTED.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`;
+  return `{${list}}`;
+}
+
+const QUOTED = /["\\]/;
 
 /** Pods of one template share their maps. Keys in one order, whichever the API server sent: else a digest would be another one. */
 export function mapJson(map: StringMap): Value {

@@ -1,3 +1,4 @@
+import { podsByIp, podsByIpIndexed } from './pods-by-ip.ts';
 import { qualified } from './sql.ts';
 
 export interface Migration {
@@ -113,40 +114,5 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  { id: 4, name: 'pods_by_ip_indexed', statements: podsByIpIndexed },
 ];
-
-/** The rules of src/index/answer.ts (A1, A4, A6) in SQL: one row for every address that a pod or a node has. */
-const podsByIp = (schema: string): string => `
-  CREATE VIEW ${table(schema, 'pods_by_ip')} AS
-  WITH claims AS (
-    SELECT p.cluster, claim.ip, p.uid, p.namespace || '/' || p.name AS reference, p.host_network, p.terminating,
-      p.phase NOT IN ('Succeeded', 'Failed') AS eligible, false AS node
-    FROM ${table(schema, 'pods')} AS p CROSS JOIN LATERAL unnest(p.pod_ips) AS claim (ip)
-    UNION ALL
-    SELECT DISTINCT p.cluster, claim.ip, NULL, NULL, false, false, false, true
-    FROM ${table(schema, 'pods')} AS p CROSS JOIN LATERAL unnest(p.host_ips) AS claim (ip)
-  ), counted AS (
-    SELECT cluster, ip,
-      bool_or(host_network) AS host_network,
-      bool_or(node) AS node,
-      count(*) FILTER (WHERE eligible) AS eligible,
-      count(*) FILTER (WHERE eligible AND NOT terminating) AS staying,
-      min(uid) FILTER (WHERE eligible) AS eligible_uid,
-      min(uid) FILTER (WHERE eligible AND NOT terminating) AS staying_uid,
-      array_agg(reference ORDER BY reference) FILTER (WHERE eligible) AS candidates
-    FROM claims GROUP BY cluster, ip
-  ), answers AS (
-    SELECT cluster, ip, candidates,
-      CASE WHEN host_network THEN 'host-network'
-        WHEN eligible = 0 AND node THEN 'node'
-        WHEN eligible = 0 THEN 'terminal'
-        WHEN eligible > 1 AND staying <> 1 THEN 'ambiguous'
-      END AS reason,
-      CASE WHEN staying = 1 THEN staying_uid ELSE eligible_uid END AS uid
-    FROM counted
-  )
-  SELECT a.cluster, a.ip, a.reason, CASE WHEN a.reason = 'ambiguous' THEN a.candidates END AS candidates,
-    p.uid, p.namespace, p.name, p.labels, p.annotations, p.node_name, p.phase, p.ready, p.terminating, p.service_account,
-    p.owner_kind, p.owner_name, p.workload_kind, p.workload_name, p.created_at, p.started_at, p.resource_version
-  FROM answers AS a
-  LEFT JOIN ${table(schema, 'pods')} AS p ON p.cluster = a.cluster AND p.uid = a.uid AND a.reason IS NULL`;

@@ -57,7 +57,10 @@ async function store(schema: string, cluster: string, pods: readonly Pod[]): Pro
   return index;
 }
 
-const IPS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', '192.0.2.1', '192.0.2.2'];
+const NODE_IPS = ['192.0.2.1', '192.0.2.2', '192.0.2.3', 'fd00::2'];
+const IPS = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', ...NODE_IPS];
+/** As texts joined by "/" they are in another order than name by name. */
+const NAMESPACES = ['n', 'n-1', 'n.2'];
 const PHASES: readonly PodPhase[] = ['Pending', 'Running', 'Running', 'Running', 'Succeeded', 'Failed', 'Unknown'];
 
 test('A1, A4, A6 in SQL: the view says of every address of random clusters what the lookup says', async () => {
@@ -73,11 +76,11 @@ test('A1, A4, A6 in SQL: the view says of every address of random clusters what 
     const pods = Array.from({ length: 1 + random(8) }, (_, i) => {
       const podIps = IPS.filter(() => random(4) === 0);
       const deletionTimestamp = random(3) === 0 ? 1_700_000_000_000 : undefined;
-      const hostIps = random(2) === 0 ? [IPS[4 + random(2)] ?? ''] : [];
+      const hostIps = NODE_IPS.filter(() => random(3) === 0);
       const phase = PHASES[random(PHASES.length)] ?? 'Running';
       return makePod({
         name: `p-${i}`,
-        namespace: `n-${random(3)}`,
+        namespace: NAMESPACES[random(3)] ?? '',
         podIps,
         hostIps,
         phase,
@@ -115,6 +118,30 @@ test('A1, A4, A6 in SQL: the view says of every address of random clusters what 
   for (const kind of ['one', 'ambiguous', 'no-pod', 'host-network', 'node', 'terminal']) {
     assert.ok((seen.get(kind) ?? 0) > 10, `${kind}: ${seen.get(kind)}`);
   }
+});
+
+test('the view finds one address by indexes, however many pods there are', async () => {
+  const schema = postgres.schema();
+  await migrate(database, schema);
+  const pods = Array.from({ length: 2_000 }, (_, i) =>
+    makePod({
+      name: `p-${i}`,
+      podIps: [`10.0.${i >> 8}.${i & 255}`, `fd00::${i.toString(16)}`],
+      hostIps: [`192.0.2.${i % 100}`, `fd01::${i % 100}`],
+    }),
+  );
+  await store(schema, 'c', pods);
+  await postgres.query(`ANALYZE ${schema}.pods`);
+  const plan = await postgres.query<{ 'QUERY PLAN': string }>(
+    `EXPLAIN SELECT * FROM ${schema}.pods_by_ip WHERE cluster = 'c' AND ip = '10.0.0.1'`,
+  );
+  const text = plan.map((line) => line['QUERY PLAN']).join('\n');
+  assert.doesNotMatch(text, /Seq Scan/);
+  for (const index of ['pod_ip', 'second_pod_ip', 'host_ip', 'second_host_ip']) {
+    assert.match(text, new RegExp(`pods_by_${index}\\b`));
+  }
+  // The one that holds nothing is the way to what there is nothing of.
+  assert.equal(text.match(/pods_of_more_ips\b/g)?.length, 2, text);
 });
 
 test('hostile labels and annotations are stored as they are, but for what jsonb has no place for', async () => {

@@ -5,6 +5,7 @@ import { firstSync } from './sync.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { real } from './real.ts';
+import { sinks } from './sinks.ts';
 import { snapshot } from './snapshot.ts';
 import { starting } from './starting.ts';
 import { watching } from './watching.ts';
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   preflights,
   starting,
   snapshot,
+  sinks,
   'behind-caddy': behindCaddy,
   real,
 };

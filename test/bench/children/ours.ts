@@ -42,6 +42,8 @@ answering({
     }
   },
   counts: () => ({ pods: service?.index.size ?? 0, addresses: service?.index.addresses ?? 0 }),
+  /** How many changes of pods there have been. */
+  changes: () => service?.index.changes.sequence ?? 0,
   relists: () => service?.metrics.counters.lists_total.ok ?? 0,
   /** From now on notes when each version could first be asked for; the second call tells. */
   note: () => {

@@ -14,7 +14,8 @@ import { answering } from './answering.ts';
 
 /** What is measured: the whole service as `podwhois serve` composes it, or its decoder and index alone (`replay`). */
 
-const log = createLog({ level: 'error', format: 'json' });
+/** As in production, where the level has its own costs; nobody reads what is written. */
+const log = createLog({ level: 'info', format: 'json' });
 const formats = { protobuf, json };
 let service: Service | undefined;
 let startedAt = 0;

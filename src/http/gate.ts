@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { ServerOptions } from './context.ts';
+import type { FrontRequest } from './lean-request.ts';
 import type { HttpAddition } from './plug.ts';
 
 /** They tell of the caller himself and of podwhois, and of no other pod. */
@@ -18,13 +18,13 @@ export class Gate {
     this.#additions = additions;
   }
 
-  lets(request: IncomingMessage): boolean {
+  lets(request: FrontRequest): boolean {
     const tokens = this.#tokens;
     return tokens === undefined || this.isOpen(request) || tokens.value.accepts(request.headers.authorization);
   }
 
   /** Compared as it is written, not decoded: what only the router reads as one of these paths is not open. */
-  isOpen({ url = '' }: IncomingMessage): boolean {
+  isOpen({ url = '' }: FrontRequest): boolean {
     const path = url.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0] ?? '';
     return OPEN.has(path) || this.#additions.some((addition) => addition.isOpen?.(path));
   }

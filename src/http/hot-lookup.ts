@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { retryAfter } from '../errors.ts';
 import { JSON_TYPE } from './answering.ts';
 import type { Freshness } from './freshness.ts';
+import type { FrontRequest } from './lean-request.ts';
 import type { Lookup } from './lookup.ts';
 import { SHORT } from './outgoing.ts';
 
@@ -14,10 +15,7 @@ const PLAIN_ADDRESS = /^[0-9A-Fa-f.:]{1,45}$/;
  * Returns whether it has answered; what is unusual in any way is left to the route, which asks the same `Lookup`. That both
  * write the same bytes is proven by a test.
  */
-export function hotLookup(
-  lookup: Lookup,
-  freshness: Freshness,
-): (req: IncomingMessage, res: ServerResponse) => boolean {
+export function hotLookup(lookup: Lookup, freshness: Freshness): (req: FrontRequest, res: ServerResponse) => boolean {
   return (req, res) => {
     const { url = '' } = req;
     if (req.method !== 'GET' || !url.startsWith(PREFIX) || req.httpVersionMajor !== 1) return false;

@@ -1,5 +1,5 @@
 import { createServer as createPlainServer } from 'node:http';
-import type { RequestListener, Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -7,13 +7,19 @@ import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from './certificate.ts';
 import type { Replaceable } from './context.ts';
+import { LeanRequest } from './lean-request.ts';
+import type { FrontRequest } from './lean-request.ts';
 import type { Limits } from './limits.ts';
+import { StillConnections } from './still-connections.ts';
+
+/** Before it reads other headers than the essential ones it takes the `whole` request. */
+type Answer = (request: FrontRequest, response: ServerResponse) => void;
 
 export interface ListenerOptions {
   readonly limits: Limits;
   readonly tls: Replaceable<Certificate> | undefined;
   /** Everything that is a request. */
-  readonly answer: RequestListener;
+  readonly answer: Answer;
   /** A CONNECT: its socket is ours alone from then on. */
   readonly refuseTunnel: (socket: Duplex) => void;
 }
@@ -29,11 +35,13 @@ export function createListener({ limits, tls, answer, refuseTunnel }: ListenerOp
     maxHeaderSize,
     // A request without a body gets no stream to read it from: 5 to 10 % of a lookup. `refusals` sees to a POST without one.
     optimizeEmptyRequests: true,
+    IncomingMessage: LeanRequest,
     // Its absence is answered in the shape of all errors.
     requireHostHeader: false,
   };
   const server = tls ? secured(options, tls, requestTimeout, answer) : createPlainServer(options, answer);
   server.timeout = limits.socketTimeout;
+  server.on(tls ? 'secureConnection' : 'connection', new StillConnections(connectionsCheckingInterval).add);
   // Bounded by their bytes. By their number Node (not every 24 answers 431) drops the last, which may be what a preflight denies for.
   server.maxHeadersCount = 0;
   server.maxConnections = limits.maxConnections;
@@ -55,12 +63,7 @@ export function createListener({ limits, tls, answer, refuseTunnel }: ListenerOp
 }
 
 /** Until the handshake is done there is no HTTP, and so none of its time limits. */
-function secured(
-  options: object,
-  tls: Replaceable<Certificate>,
-  handshakeTimeout: number,
-  answer: RequestListener,
-): Server {
+function secured(options: object, tls: Replaceable<Certificate>, handshakeTimeout: number, answer: Answer): Server {
   const server = createTlsServer({ ...options, handshakeTimeout, ...tls.value }, answer);
   // Connections that are there go on with what they were opened with.
   tls.onChange((certificate) => server.setSecureContext(certificate));

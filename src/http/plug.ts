@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import type { FrontRequest } from './lean-request.ts';
 import type { App, Parts } from './parts.ts';
 
 /** How a capability is plugged into the server: made once, before it listens. */
@@ -12,7 +13,7 @@ export interface HttpAddition {
    * Asked in front of the router, with every request that is well-formed and may be answered: whether it has taken it. Must not
    * throw for what a client sends; should it, the answer is a 500.
    */
-  front?(request: IncomingMessage, response: ServerResponse): boolean;
+  front?(request: FrontRequest, response: ServerResponse): boolean;
   /** Whether a path is answered without the token of LOOKUP_TOKEN_FILE, and on PREFLIGHT_PORT too. */
   isOpen?(path: string): boolean;
 }

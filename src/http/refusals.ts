@@ -1,11 +1,12 @@
 import { STATUS_CODES } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { FastifyError } from 'fastify';
 import type { Duplex } from 'node:stream';
 import { codeOfStatus, errorBody, ERRORS } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { JSON_TYPE, sendError } from './answering.ts';
 import type { Freshness } from './freshness.ts';
+import type { FrontRequest } from './lean-request.ts';
 import type { App } from './parts.ts';
 import { Problem } from './problem.ts';
 import type { ServerOptions } from './context.ts';
@@ -55,7 +56,7 @@ const pathOf = (url: string): string => decodeURIComponent(url.replace(/^https?:
 
 /** What is wrong with a request before it is anything's. Fastify would answer some of these in a shape of its own. */
 export function faultOf(
-  { url = '', headers, httpVersion }: IncomingMessage,
+  { url = '', headers, httpVersion }: FrontRequest,
   maxUrlLength: number,
 ): { readonly code: ErrorCode; readonly message: string } | undefined {
   if (url.length > maxUrlLength) return { code: 'url_too_long', message: ERRORS.url_too_long.meaning };

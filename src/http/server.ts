@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import underPressure from '@fastify/under-pressure';
 import { fastify, LogController } from 'fastify';
 import { Compile } from 'typebox/compile';
@@ -9,6 +9,8 @@ import type { ServerOptions } from './context.ts';
 import { Freshness } from './freshness.ts';
 import { Gate } from './gate.ts';
 import { hotLookup } from './hot-lookup.ts';
+import { whole } from './lean-request.ts';
+import type { FrontRequest } from './lean-request.ts';
 import { LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { bind, createListener, listenOn, unbind } from './listeners.ts';
@@ -50,7 +52,7 @@ export interface PodwhoisServer {
 }
 
 /** Why a listener does not carry a request; undefined when it does. */
-type Refusal = (request: IncomingMessage) => ErrorCode | undefined;
+type Refusal = (request: FrontRequest) => ErrorCode | undefined;
 
 /** `plugs` are those of the capabilities that are on; in front of the router they are asked in this order. */
 export async function createServer(options: ServerOptions, plugs: readonly HttpPlug[] = []): Promise<PodwhoisServer> {
@@ -77,7 +79,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
         createListener({
           limits,
           tls: options.tls,
-          answer: (req, res) => front(req, res, refusal) || handler(req, res),
+          answer: (req, res) => front(req, res, refusal) || handler(whole(req), res),
           refuseTunnel: (socket) => socket.end(rawAnswer('method_not_allowed', freshness), () => socket.destroy()),
         });
       if (settings.preflightPort !== undefined) {
@@ -89,7 +91,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
   }) as unknown as App;
 
   /** What is done in front of the router; whether that was all. */
-  function front(req: IncomingMessage, res: ServerResponse, refusal: Refusal): boolean {
+  function front(req: FrontRequest, res: ServerResponse, refusal: Refusal): boolean {
     if (draining) res.shouldKeepAlive = false;
     if (log.isLevelEnabled('debug')) logAccess(log, req, res);
     try {
@@ -207,7 +209,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
   };
 }
 
-function logAccess(log: ServerOptions['log'], { method, url, socket }: IncomingMessage, res: ServerResponse): void {
+function logAccess(log: ServerOptions['log'], { method, url, socket }: FrontRequest, res: ServerResponse): void {
   const began = performance.now();
   const peer = socket.remoteAddress;
   res.once('close', () => {

@@ -1,7 +1,8 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { ERRORS } from '../errors.ts';
 import { JSON_TYPE } from './answering.ts';
+import type { FrontRequest } from './lean-request.ts';
 import { LIMITS } from './limits.ts';
 import { bind, createListener, listenOn, unbind } from './listeners.ts';
 import { refuseRequest } from './refusals.ts';
@@ -60,7 +61,7 @@ const HEALTH = ['/health', '/healthz', '/livez'];
 const READY = ['/ready', '/readyz'];
 
 async function answer(
-  request: IncomingMessage,
+  request: FrontRequest,
   response: ServerResponse,
   { checks, metrics, log }: StatusServerOptions,
 ): Promise<void> {

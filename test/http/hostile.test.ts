@@ -301,19 +301,24 @@ test('connections are bounded, and those that nobody uses make room', async (t) 
   await Promise.all(kept.map(({ closed }) => closed));
 });
 
-test('a reader that takes nothing does not keep its connection for ever', async (t) => {
-  const pods = Array.from({ length: 600 }, (_, i) => makePod(`p${i}`, { annotations: { note: 'x'.repeat(30_000) } }));
-  const { port } = await startService(t, { pods, limits: { socketTimeout: 300 } });
-  const connection = open(port);
-  connection.socket.pause();
-  connection.socket.write(
-    'GET /pods?by=ip HTTP/1.1\r\nHost: x\r\n\r\nGET /pods HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20),
-  );
-  await once(connection.socket, 'connect');
-  await sleep(1000);
-  connection.socket.resume();
-  await connection.closed;
-});
+for (const before of ['nothing', 'an answer']) {
+  test(`a reader that has taken ${before} and takes nothing more does not keep its connection for ever`, async (t) => {
+    const pods = Array.from({ length: 600 }, (_, i) => makePod(`p${i}`, { annotations: { note: 'x'.repeat(30_000) } }));
+    const { port } = await startService(t, { pods, limits: { socketTimeout: 300, connectionsCheckingInterval: 50 } });
+    const connection = open(port);
+    if (before !== 'nothing') {
+      connection.socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+      await once(connection.socket, 'data');
+    }
+    connection.socket.pause();
+    connection.socket.write(
+      'GET /pods?by=ip HTTP/1.1\r\nHost: x\r\n\r\nGET /pods HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20),
+    );
+    await sleep(1000);
+    connection.socket.resume();
+    await connection.closed;
+  });
+}
 
 test('CONNECT that is reset at once ends nothing but its own connection', async (t) => {
   const { port } = await startService(t, { pods: [POD] });

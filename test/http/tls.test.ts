@@ -158,7 +158,10 @@ test('connections are counted from before the handshake, and idle ones make room
 
 test('a reader that takes nothing does not keep its connection for ever under TLS', async (t) => {
   const pods = Array.from({ length: 600 }, (_, i) => makePod(`p${i}`, { annotations: { note: 'x'.repeat(30_000) } }));
-  const { first, port, server } = await secured(t, { pods, limits: { socketTimeout: 300 } });
+  const { first, port, server } = await secured(t, {
+    pods,
+    limits: { socketTimeout: 300, connectionsCheckingInterval: 50 },
+  });
   const socket = await opened(port, first.cert);
   socket.on('error', () => {});
   socket.pause();

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { oneLine } from '../../terminal.ts';
 import type { Freshness } from '../freshness.ts';
+import type { FrontRequest } from '../lean-request.ts';
 import type { Waiters } from '../waiters.ts';
 import type { DecisionLog } from './decision-log.ts';
 import type { DenialAnswers } from './denial-answers.ts';
@@ -50,7 +51,7 @@ export class Preflight {
   }
 
   /** Whether it was a preflight; it is answered then, perhaps later. */
-  readonly front = (request: IncomingMessage, response: ServerResponse): boolean => {
+  readonly front = (request: FrontRequest, response: ServerResponse): boolean => {
     const { callersOwnRequest, waitMs } = this.#options;
     const query = preflightQuery(request.url ?? '', callersOwnRequest);
     if (query === undefined) return false;
@@ -72,12 +73,7 @@ export class Preflight {
   };
 
   /** Rule C5: a new pod calls before the kubelet has reported its address. */
-  async #wait(
-    request: IncomingMessage,
-    response: ServerResponse,
-    query: string,
-    first: Evaluation,
-  ): Promise<Evaluation> {
+  async #wait(request: FrontRequest, response: ServerResponse, query: string, first: Evaluation): Promise<Evaluation> {
     const { waiters, waitMs, evaluator } = this.#options;
     const { client } = first;
     if (client === undefined) return first;
@@ -93,7 +89,7 @@ export class Preflight {
     });
   }
 
-  #finish(request: IncomingMessage, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
+  #finish(request: FrontRequest, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
     const { counts, decisions, audit } = this.#options;
     const { verdict, facts, client } = evaluation;
     const peer = request.socket.remoteAddress ?? '';

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import * as prettier from 'prettier';
+import { parseAllDocuments } from 'yaml';
 import { MIRROR } from '../../src/mirror-settings.ts';
 import { bundle } from '../../.build/bundle.ts';
 import { CORE } from '../../src/settings.ts';
@@ -36,16 +37,41 @@ interface Deployment {
   };
 }
 
-async function helm(...args: readonly string[]): Promise<string> {
-  const { stdout } = await run(serverBinary('helm'), args, { timeout: 120_000, maxBuffer: 1 << 26 });
+/** Helm 4 and Helm 3: the chart is for both. */
+const HELMS = ['helm', 'helm3'] as const;
+
+async function runHelm(version: (typeof HELMS)[number], args: readonly string[]): Promise<string> {
+  const { stdout } = await run(serverBinary(version), args, { timeout: 120_000, maxBuffer: 1 << 26 });
   return stdout;
 }
 
 describe('the chart by itself', { ...realServer(...HELM), concurrency: true, timeout: 120_000 }, () => {
   for (const values of ['values.yaml', ...EXAMPLES]) {
-    test(`helm lint is content with ${basename(values)}`, async () => {
-      await helm('lint', '--strict', CHART, '--values', join(CHART, values));
-    });
+    // What is built by `go install` does not know of which Kubernetes it is.
+    const args = [CHART, '--values', join(CHART, values), '--kube-version', '1.36.3'];
+    for (const version of HELMS) {
+      test(`${version} lint is content with ${basename(values)}`, realServer(version), async () => {
+        await runHelm(version, ['lint', '--strict', ...args]);
+      });
+    }
+
+    test(
+      `Helm 3 and Helm 4 make the same of ${basename(values)}, and nothing in it is null`,
+      realServer('helm3'),
+      async () => {
+        const [byHelm4 = [], byHelm3] = await Promise.all(
+          HELMS.map(async (version) =>
+            parseAllDocuments(await runHelm(version, ['template', 'one', ...args])).map(
+              (document) => document.toJS() as unknown,
+            ),
+          ),
+        );
+        assert.ok(byHelm4.length > 3);
+        assert.deepEqual(byHelm3, byHelm4);
+        // Who compares what is there with what was rendered would see a difference for ever.
+        assert.doesNotMatch(JSON.stringify(byHelm4), /:null\b/);
+      },
+    );
   }
 
   test('the suites of helm-unittest pass', async () => {
@@ -100,8 +126,9 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
   let kubectl: Kubectl;
   /** What the image runs. */
   let main: string;
-  const onPlane = async (...args: readonly string[]): Promise<string> =>
-    await helm(...args, ...inNamespace, '--kubeconfig', plane.kubeconfig);
+  const byOn = async (version: (typeof HELMS)[number], ...args: readonly string[]): Promise<string> =>
+    await runHelm(version, [...args, ...inNamespace, '--kubeconfig', plane.kubeconfig]);
+  const onPlane = async (...args: readonly string[]): Promise<string> => await byOn('helm', ...args);
 
   before(async () => {
     plane = await startControlPlane();
@@ -159,22 +186,40 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
     }
   });
 
-  test('installed under the restricted level it becomes ready, is upgraded, rolled back, and leaves nothing', async () => {
-    const objects = async (): Promise<string[]> => {
-      const kinds =
-        'deployments,daemonsets,services,serviceaccounts,configmaps,poddisruptionbudgets,pods,clusterroles,clusterrolebindings';
-      const listed = await kubectl.run('get', kinds, '-A', '-l', 'app.kubernetes.io/instance=podwhois', '-o', 'name');
-      return listed.split('\n').filter((line) => line !== '');
-    };
-    await onPlane('install', 'podwhois', CHART, '--wait', '--timeout', '60s');
-    assert.ok((await objects()).includes('deployment.apps/podwhois'));
-    const values = join(CHART, 'examples/k3s-traefik.yaml');
-    await onPlane('upgrade', 'podwhois', CHART, '--values', values, '--wait', '--timeout', '60s');
-    assert.ok((await objects()).includes('configmap/podwhois-forward-auth'));
-    await onPlane('rollback', 'podwhois', '1', '--wait', '--timeout', '60s');
-    assert.ok(!(await objects()).includes('configmap/podwhois-forward-auth'));
-    await onPlane('uninstall', 'podwhois', '--wait', '--timeout', '60s');
-    await until('everything is gone', async () => (await objects()).length === 0);
+  describe('from install to uninstall', { concurrency: true }, () => {
+    for (const version of HELMS) {
+      test(
+        `installed by ${version} under the restricted level it becomes ready, is upgraded, rolled back, and leaves nothing`,
+        realServer(version),
+        async () => {
+          const release = `by-${version}`;
+          const objects = async (): Promise<string[]> => {
+            const kinds =
+              'deployments,daemonsets,services,serviceaccounts,configmaps,poddisruptionbudgets,pods,clusterroles,clusterrolebindings';
+            const listed = await kubectl.run(
+              'get',
+              kinds,
+              '-A',
+              '-l',
+              `app.kubernetes.io/instance=${release}`,
+              '-o',
+              'name',
+            );
+            return listed.split('\n').filter((line) => line !== '');
+          };
+          const waiting = ['--wait', '--timeout', '60s'];
+          await byOn(version, 'install', release, CHART, ...waiting);
+          assert.ok((await objects()).includes(`deployment.apps/${release}-podwhois`));
+          const values = join(CHART, 'examples/k3s-traefik.yaml');
+          await byOn(version, 'upgrade', release, CHART, '--values', values, ...waiting);
+          assert.ok((await objects()).includes(`configmap/${release}-podwhois-forward-auth`));
+          await byOn(version, 'rollback', release, '1', ...waiting);
+          assert.ok(!(await objects()).includes(`configmap/${release}-podwhois-forward-auth`));
+          await byOn(version, 'uninstall', release, ...waiting);
+          await until('everything is gone', async () => (await objects()).length === 0);
+        },
+      );
+    }
   });
 
   for (const [scope, args] of [
@@ -203,6 +248,34 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
       }
     });
   }
+
+  test('forward auth whose rules select by labels of namespaces has the rights for it by a role of its own, and a missing one is named', async (t) => {
+    const account = 'by-labels-podwhois';
+    const values = join(CHART, 'examples/k3s-traefik.yaml');
+    await onPlane('install', 'by-labels', CHART, '--values', values, '--set', 'replicas=0');
+    t.after(async () => await onPlane('uninstall', 'by-labels'));
+    const get = async (kind: string, name: string): Promise<unknown> =>
+      JSON.parse(await kubectl.run('get', kind, name, ...inNamespace, '-o', 'json'));
+    const { spec } = (await get('deployment', account)) as Deployment;
+    const { data } = (await get('configmap', `${account}-forward-auth`)) as { data: Record<string, string> };
+    const rules = join(plane.dir, 'rules.yaml');
+    writeFileSync(rules, data['rules.yaml'] ?? '');
+    const env = Object.fromEntries(spec.template.spec.containers[0].env.map((one) => [one.name, one.value]));
+    delete env['PORT'];
+    assert.equal(env['FORWARD_AUTH_RULES'], '/etc/podwhois/forward-auth/rules.yaml');
+    const token = (await kubectl.run('create', 'token', account, ...inNamespace)).trim();
+    const kubeconfig = plane.writeKubeconfig(join(plane.dir, 'by-labels.kubeconfig'), { token });
+    const own = { FORWARD_AUTH_RULES: rules, KUBECONFIG: kubeconfig, READY_MAX_STALENESS: '15s' };
+    const service = await PodwhoisProcess.start({ ...env, ...own }, { main });
+    t.after(async () => await service.stop());
+    await service.untilReady();
+    assert.deepEqual(await rights(account, []), [
+      ['namespaces', '[list watch]'],
+      ['pods', '[list watch]'],
+    ]);
+    const role = ['clusterrole', `${namespace}-${account}-forward-auth`];
+    await namesWhatIsMissing(service, role, { apiGroups: [''], resources: ['namespaces'] });
+  });
 
   for (const scope of ['cluster', 'namespaces'] as const) {
     test(`with watch.scope=${scope} the snapshot and the endpoint mirror fill their tables as the chart runs them, by rights of their own`, async (t) => {

@@ -16,9 +16,11 @@ export type ServerName =
   | 'kwok-stages'
   | 'kubectl'
   | 'helm'
+  | 'helm3'
   | 'helm-unittest'
   | 'helm-docs'
-  | 'monitoring-crds';
+  | 'monitoring-crds'
+  | 'actionlint';
 
 export const API_ONLY: readonly ServerName[] = ['kube-apiserver', 'etcd'];
 export const CLUSTER: readonly ServerName[] = [
@@ -34,6 +36,10 @@ export const HELM: readonly ServerName[] = ['helm', 'helm-unittest', 'helm-docs'
 
 const HOW =
   'run KUBEBUILDER_ASSETS=$(../shared/test-servers/build cluster helm helm-unittest helm-docs monitoring-crds)';
+
+const HOW_ELSE = 'build it as .ci/run does, by go install';
+/** What the script of the servers does not make. */
+const TOOLS: ReadonlySet<ServerName> = new Set(['helm3', 'actionlint']);
 
 /**
  * For a test's options: `test('…', realServer('kube-apiserver', 'etcd'), …)`. A missing server is a visible skip with
@@ -91,9 +97,8 @@ function whyMissing(name: ServerName): string | undefined {
   if (find(name) !== undefined) return undefined;
   if (name === 'kubectl') return 'kubectl is neither in KUBEBUILDER_ASSETS nor on the PATH';
   const assets = process.env['KUBEBUILDER_ASSETS'];
-  return assets
-    ? `there is no ${name} in KUBEBUILDER_ASSETS=${assets}: ${HOW}`
-    : `KUBEBUILDER_ASSETS is not set: ${HOW}`;
+  if (!assets) return `KUBEBUILDER_ASSETS is not set: ${HOW}`;
+  return `there is no ${name} in KUBEBUILDER_ASSETS=${assets}: ${TOOLS.has(name) ? HOW_ELSE : HOW}`;
 }
 
 function find(name: ServerName): string | undefined {

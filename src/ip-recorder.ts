@@ -2,14 +2,21 @@ import { answerThen, backTo, tenureOf } from './index/history/answer-then.ts';
 import type { Then } from './index/history/answer-then.ts';
 import { isHeld } from './index/history/interval.ts';
 import type { Holder, Moment, Tenure } from './index/history/interval.ts';
+import type { Piece, Stretch } from './index/history/piece.ts';
+import { changesOnly, toPieces, toPoints } from './index/history/point.ts';
 import { IpHistory } from './index/history/ip-history.ts';
 import { Unwatched } from './index/history/unwatched.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
 import type { Counters } from './metrics.ts';
+import type { ResourceVersion } from './pod.ts';
+import { compareResourceVersions } from './resource-version.ts';
 
 export interface RecorderOptions {
-  readonly index: Pick<PodIndex, 'changes' | 'walk' | 'isHostIp' | 'unreadable' | 'unreadableIps'>;
+  readonly index: Pick<
+    PodIndex,
+    'changes' | 'walk' | 'isHostIp' | 'unreadable' | 'unreadableIps' | 'version' | 'versionOf'
+  >;
   readonly view: View;
   /** How fresh the index is. */
   readonly source: { readonly synced: boolean; ageMs(): number };
@@ -56,6 +63,9 @@ export class IpRecorder {
   #now: Moment;
   /** When nothing was left to be taken over. */
   #caughtUpAt: Moment;
+  /** All changes up to it had been taken over then. */
+  #caughtUpTo: ResourceVersion = '';
+  readonly #listeners = new Set<(ip: string, uid: string) => void>();
   #looked: Moment;
   #stalledUntil: Moment = -Infinity;
   /** From moments to the wall clock. */
@@ -64,7 +74,12 @@ export class IpRecorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#history = new IpHistory({ maxEnded: options.maxEnded });
+    this.#history = new IpHistory({
+      maxEnded: options.maxEnded,
+      onChange: (ip, uid) => {
+        for (const listener of this.#listeners) listener(ip, uid);
+      },
+    });
     this.#now = this.#caughtUpAt = this.#looked = Math.round(options.clock.now());
     this.#offset = Math.round(options.clock.wall() - this.#now);
   }
@@ -143,6 +158,39 @@ export class IpRecorder {
     }
   }
 
+  /** Calls for every change of what `pieces` says of a pod at an address; '' is an object that could not be read. Returns how to stop that. */
+  onChange(listener: (ip: string, uid: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Of every pod at every address that `pieces` knows something of. Some come more than once. */
+  *keys(): Generator<readonly [ip: string, uid: string], void, undefined> {
+    for (const { ip, holder } of this.#history.all()) yield [ip, holder?.uid ?? ''];
+  }
+
+  /** What one pod did at one address, by the wall clock; '' is an object that could not be read. */
+  pieces(ip: string, uid: string): readonly Piece[] {
+    const own = this.#history.of(ip, -Infinity).filter(({ holder }) => (holder?.uid ?? '') === uid);
+    return toPieces(ip, changesOnly(toPoints(own))).map((piece) => this.#pieceToWall(piece));
+  }
+
+  /** When this process was watching, as far as that is proven and nothing of it has been dropped: there `pieces` says all there is. */
+  stretches(): readonly Stretch[] {
+    const { reach, reachVersion } = this.#history;
+    const offset = this.#offset;
+    const provenAt = Math.floor(this.#now - this.#options.source.ageMs());
+    return this.#unwatched
+      .stretches(provenAt, this.#caughtUpTo)
+      .filter(({ until, untilVersion }) => until >= reach && compareResourceVersions(untilVersion, reachVersion) >= 0)
+      .map(({ from, until, sinceVersion, untilVersion }) => ({
+        from: Math.max(from, reach) + offset,
+        until: until + offset,
+        sinceVersion: compareResourceVersions(sinceVersion, reachVersion) < 0 ? reachVersion : sinceVersion,
+        untilVersion,
+      }));
+  }
+
   get #reach(): Moment {
     return Math.max(this.#history.reach, this.#now - this.#options.retentionMs);
   }
@@ -154,7 +202,7 @@ export class IpRecorder {
     this.#pull();
     this.#looked = this.#now;
     if (this.isReady && (index.unreadable > 0 || this.#history.hasDoubts)) {
-      this.#history.doubt(index.unreadableIps(), before, this.#now);
+      this.#history.doubt(index.unreadableIps(), before, this.#now, index.version);
     }
     this.#history.forgetBefore(this.#now - retentionMs);
   }
@@ -165,12 +213,13 @@ export class IpRecorder {
     // Before that nobody may read the index.
     if (!source.synced) return;
     const isCaughtUp = this.#takeOver();
-    if (!isCaughtUp) this.#soon();
+    if (isCaughtUp) this.#caughtUpTo = this.#options.index.version;
+    else this.#soon();
     const provenAt = this.#now - source.ageMs();
     if (!(provenAt >= this.#now - this.#options.maxAgeMs)) this.#lost('stale', Math.floor(provenAt));
     else if (isCaughtUp && provenAt >= this.#stalledUntil) {
       this.#caughtUpAt = this.#now;
-      this.#unwatched.end(this.#now);
+      this.#unwatched.end(this.#now, this.#caughtUpTo);
     }
   }
 
@@ -195,9 +244,9 @@ export class IpRecorder {
       this.#sequence = changes.sequence;
       this.#comparison = this.#compare();
     } else {
-      for (const { type, pod, previous } of news.slice(0, PIECE)) {
-        if (type === 'deleted') this.#history.lose(pod, this.#now);
-        else this.#history.see(pod, previous?.podIps ?? [], this.#now);
+      for (const { type, pod, previous, version } of news.slice(0, PIECE)) {
+        if (type === 'deleted') this.#history.lose(pod, this.#now, version);
+        else this.#history.see(pod, previous?.podIps ?? [], this.#now, version);
       }
       this.#sequence += Math.min(news.length, PIECE);
       if (news.length > PIECE) return false;
@@ -209,23 +258,28 @@ export class IpRecorder {
 
   *#compare(): Generator<void, void, undefined> {
     const history = this.#history;
+    const { index } = this.#options;
     history.compare();
     for (let after: Holder | undefined, looked = PIECE; looked === PIECE;) {
       looked = 0;
-      for (const pod of this.#options.index.walk(after ? { after } : {})) {
-        history.see(pod, [], this.#now);
+      for (const pod of index.walk(after ? { after } : {})) {
+        history.see(pod, [], this.#now, index.versionOf(pod));
         after = pod;
         if (++looked === PIECE) break;
       }
       if (looked === PIECE) yield;
     }
     let looked = 0;
-    for (const _ of history.endMissing(() => this.#now)) if (++looked % PIECE === 0) yield;
+    const missing = history.endMissing(
+      () => this.#now,
+      (pod) => index.versionOf(pod),
+    );
+    for (const _ of missing) if (++looked % PIECE === 0) yield;
   }
 
   #lost(cause: HoleCause, from: Moment): void {
     if (!this.#unwatched.isOpen) this.#options.counters[cause]++;
-    this.#unwatched.begin(from);
+    this.#unwatched.begin(from, this.#caughtUpTo);
   }
 
   #soon(): void {
@@ -253,6 +307,19 @@ export class IpRecorder {
     if (then.kind !== 'not-observed') return then;
     const { before, after } = then;
     return { ...then, before: before && this.#tenureToWall(before), after: after && this.#tenureToWall(after) };
+  }
+
+  #pieceToWall({ from, until, heldFrom, terminatingFrom, finishedFrom, ...rest }: Piece): Piece {
+    const wall = (moment: Moment | undefined): Moment | undefined =>
+      moment === undefined ? undefined : moment + this.#offset;
+    return {
+      ...rest,
+      from: from + this.#offset,
+      until: wall(until),
+      heldFrom: heldFrom + this.#offset,
+      terminatingFrom: wall(terminatingFrom),
+      finishedFrom: wall(finishedFrom),
+    };
   }
 
   #tenureToWall({ from, until, ...rest }: Tenure): Tenure {

@@ -1,4 +1,4 @@
-import type { Pod, StringMap } from '../pod.ts';
+import type { Pod, ResourceVersion, StringMap } from '../pod.ts';
 
 export interface Change {
   readonly sequence: number;
@@ -6,6 +6,11 @@ export interface Change {
   /** As it is now; for `deleted` as it was last. */
   readonly pod: Pod;
   readonly previous: Pod | undefined;
+  /**
+   * By what it is known: the record's version, that of its deletion, or that of the list that was without it. Of one pod they only
+   * grow, for what comes after a restore of etcd counts as of a later era (`inEra`).
+   */
+  readonly version: ResourceVersion;
 }
 
 /**
@@ -98,7 +103,7 @@ export class ChangeRing implements ChangeFeed {
     return () => void this.#listeners.delete(listener);
   }
 
-  push(type: Change['type'], pod: Pod, previous: Pod | undefined): void {
+  push(type: Change['type'], pod: Pod, previous: Pod | undefined, version: ResourceVersion): void {
     const sequence = ++this.#sequence;
     const weight = weightOf(pod, previous);
     this.#characters += weight;
@@ -108,7 +113,7 @@ export class ChangeRing implements ChangeFeed {
       this.#weights[oldest] = 0;
       this.#ring[oldest] = undefined;
     }
-    this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous };
+    this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous, version };
     this.#weights[sequence % this.#capacity] = weight;
     this.#wakeSoon();
   }

@@ -31,7 +31,8 @@ export interface Live<T> {
 
 /** Who is told of every change, once the first list is committed. */
 export interface Changes<T> {
-  push(type: keyof Committed, object: T, previous: T | undefined): void;
+  /** `version`: by what it is known: the object's, its deletion's, or that of the list without it; later eras come later (`inEra`). */
+  push(type: keyof Committed, object: T, previous: T | undefined, version: ResourceVersion): void;
   restart(): void;
 }
 

@@ -1,10 +1,11 @@
-import type { Pod } from '../pod.ts';
+import type { Pod, ResourceVersion } from '../pod.ts';
 import { ChangeRing } from './change-feed.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { Shared } from './kept.ts';
 import { LiveSet } from './live-set.ts';
 import type { NameKey } from './ordered-pods.ts';
 import { samePod } from './same-pod.ts';
+import { compareResourceVersions } from '../resource-version.ts';
 import { Slice } from './slice.ts';
 import { UnreadableObjects } from './unreadable-objects.ts';
 import type { Reference } from './unreadable-objects.ts';
@@ -71,6 +72,23 @@ export class PodIndex {
 
   get changes(): ChangeFeed {
     return this.#changes;
+  }
+
+  /** Up to where everything is known, in all slices; ordered like the versions of changes. '' before all have their first list. */
+  get version(): ResourceVersion {
+    return [...this.#slices.values()]
+      .map(({ version }) => version)
+      .reduce((a, b) => (compareResourceVersions(a, b) <= 0 ? a : b));
+  }
+
+  /**
+   * By what it is known how a pod is now, ordered like the versions of changes: its record's version; of one that is not there, up to
+   * where everything is known that it could be in.
+   */
+  versionOf({ uid, namespace }: Pick<Pod, 'uid' | 'namespace'>): ResourceVersion {
+    const slice = this.#slices.get(undefined) ?? this.#slices.get(namespace);
+    const stored = this.#live.byUid(uid);
+    return (stored ? slice?.versionOf(stored) : slice?.version) ?? '';
   }
 
   byUid(uid: string): Pod | undefined {

@@ -1,5 +1,5 @@
 import type { ResourceVersion, Unreadable } from '../pod.ts';
-import { compareResourceVersions } from '../resource-version.ts';
+import { compareResourceVersions, inEra } from '../resource-version.ts';
 import { Deletions, isAtLeast, newer } from './deletions.ts';
 import type { Committed, Kept, Shared } from './kept.ts';
 import { compareNames } from './ordered-pods.ts';
@@ -28,6 +28,8 @@ export class Slice<T extends Kept> {
   #floor: ResourceVersion | undefined;
   /** The newest version of any event. */
   #newest: ResourceVersion | undefined;
+  /** How often versions have gone back (rule B8). */
+  #era = 0;
   #serial = 0;
   /**
    * The first list, whose objects stand in the live set already. While there is one, nothing else of this slice stands there: an
@@ -55,6 +57,17 @@ export class Slice<T extends Kept> {
     return this.#comparison?.suspects.size ?? 0;
   }
 
+  /** Up to where everything is known, ordered like the versions of changes; '' before the first list. */
+  get version(): ResourceVersion {
+    const version = newer(this.#newest, this.#floor);
+    return version === undefined ? '' : inEra(version, this.#era);
+  }
+
+  /** Of a stored object, ordered like the versions of changes. */
+  versionOf({ resourceVersion }: T): ResourceVersion {
+    return inEra(resourceVersion, this.#era);
+  }
+
   upsert(object: T): void {
     this.mustCover(object);
     const version = object.resourceVersion;
@@ -77,7 +90,7 @@ export class Slice<T extends Kept> {
     const stored = this.#shared.live.byUid(object.uid);
     if (stored && isNewer(stored.resourceVersion, version)) return;
     if (stored) {
-      this.#drop(stored);
+      this.#drop(stored, version);
       this.#deletions.rememberName(stored, version);
     }
     this.#deletions.rememberUid(object.uid, version);
@@ -179,6 +192,7 @@ export class Slice<T extends Kept> {
     if (forget) {
       this.#deletions.forgetAll();
       this.#newest = undefined;
+      this.#era++;
     } else if (this.#isSuperseded(version)) {
       this.#endComparison();
       return done;
@@ -190,7 +204,7 @@ export class Slice<T extends Kept> {
       const { gone, news } = this.#differences(replacement, version, forget);
       this.#endComparison();
       const count = (type: keyof Committed): void => void done[type]++;
-      for (const stored of gone) this.#drop(stored, count);
+      for (const stored of gone) this.#drop(stored, version, count);
       for (const object of news) this.#place(object, live.byUid(object.uid), count);
     }
     this.#commitUnreadable(replacement, version, forget);
@@ -301,18 +315,18 @@ export class Slice<T extends Kept> {
     this.#suspect(object.uid);
     if (stored && compareNames(stored, object) === 0) {
       live.replace(stored, object);
-      changes.push('modified', object, stored);
+      changes.push('modified', object, stored, this.versionOf(object));
       count?.('modified');
       return true;
     }
-    if (stored) this.#drop(stored, count);
+    if (stored) this.#drop(stored, object.resourceVersion, count);
     const other = live.add(object);
     if (other) {
       if (!isNewer(object.resourceVersion, other.resourceVersion)) return false;
-      this.#drop(other, count);
+      this.#drop(other, object.resourceVersion, count);
       live.add(object);
     }
-    changes.push('added', object, undefined);
+    changes.push('added', object, undefined, this.versionOf(object));
     count?.('added');
     return true;
   }
@@ -321,13 +335,15 @@ export class Slice<T extends Kept> {
   #buryFormer(object: T): void {
     const former = this.#shared.live.byName(object);
     this.#deletions.rememberName(object, object.resourceVersion);
-    if (former && isNewer(object.resourceVersion, former.resourceVersion)) this.#drop(former);
+    if (former && isNewer(object.resourceVersion, former.resourceVersion)) {
+      this.#drop(former, object.resourceVersion);
+    }
   }
 
-  #drop(stored: T, count?: (type: keyof Committed) => void): void {
+  #drop(stored: T, version: ResourceVersion, count?: (type: keyof Committed) => void): void {
     this.#suspect(stored.uid);
     this.#shared.live.delete(stored);
-    this.#shared.changes.push('deleted', stored, stored);
+    this.#shared.changes.push('deleted', stored, stored, inEra(version, this.#era));
     count?.('deleted');
   }
 

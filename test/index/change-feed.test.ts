@@ -11,11 +11,11 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test('a feed gives what came after a sequence, the oldest first', () => {
   const feed = ring(4);
   assert.deepEqual(feed.since(0), []);
-  feed.push('added', pod, undefined);
-  feed.push('modified', pod, pod);
+  feed.push('added', pod, undefined, '100');
+  feed.push('modified', pod, pod, '100');
   assert.deepEqual(feed.since(0), [
-    { sequence: 1, type: 'added', pod, previous: undefined },
-    { sequence: 2, type: 'modified', pod, previous: pod },
+    { sequence: 1, type: 'added', pod, previous: undefined, version: '100' },
+    { sequence: 2, type: 'modified', pod, previous: pod, version: '100' },
   ]);
   assert.deepEqual(
     feed.since(1)?.map(({ sequence }) => sequence),
@@ -28,7 +28,7 @@ test('a feed holds as many changes as it may, and says so of those that it does 
   for (const capacity of [1, 2, 3, 7]) {
     const feed = ring(capacity);
     for (let pushed = 1; pushed <= 20; pushed++) {
-      feed.push('added', pod, undefined);
+      feed.push('added', pod, undefined, '100');
       const oldest = Math.max(0, pushed - capacity);
       for (let from = 0; from <= pushed; from++) {
         const expected = from < oldest ? undefined : Array.from({ length: pushed - from }, (_, i) => from + i + 1);
@@ -45,7 +45,7 @@ test('a feed holds as many changes as it may, and says so of those that it does 
 
 test('a sequence that never was gets no changes', () => {
   const feed = ring(4);
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   for (const never of [2, -1, 0.5, Number.NaN, Infinity, -Infinity, 2 ** 60, '0' as unknown as number]) {
     assert.equal(feed.since(never), undefined, String(never));
   }
@@ -57,12 +57,12 @@ test('a feed of no changes, or of half a change, is refused', () => {
 
 test('after a restart all must take a snapshot, and then the feed goes on', () => {
   const feed = ring(4);
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   feed.restart();
   const { sequence } = feed;
   for (let from = 0; from < sequence; from++) assert.equal(feed.since(from), undefined);
   assert.deepEqual(feed.since(sequence), []);
-  feed.push('deleted', pod, pod);
+  feed.push('deleted', pod, pod, '100');
   assert.deepEqual(
     feed.since(sequence)?.map(({ type }) => type),
     ['deleted'],
@@ -73,18 +73,18 @@ test('listeners are woken once for a burst, after it', async () => {
   const feed = ring(4);
   let woken = 0;
   const stop = feed.onChange(() => woken++);
-  for (let i = 0; i < 10; i++) feed.push('added', pod, undefined);
+  for (let i = 0; i < 10; i++) feed.push('added', pod, undefined, '100');
   assert.equal(woken, 0);
   await turn();
   assert.equal(woken, 1);
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   feed.restart();
   await turn();
   assert.equal(woken, 2);
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   stop();
   stop();
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   await turn();
   assert.equal(woken, 2, 'not woken any more, not even by the burst before');
 });
@@ -95,10 +95,10 @@ test('one function that listens twice is two listeners', async () => {
   const wake = (): void => void woken++;
   const stop = feed.onChange(wake);
   feed.onChange(wake);
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   await turn();
   stop();
-  feed.push('added', pod, undefined);
+  feed.push('added', pod, undefined, '100');
   await turn();
   assert.equal(woken, 3);
 });
@@ -150,7 +150,9 @@ test('a first sync makes no changes but ends all that were there; a later list t
   const { sequence } = index.changes;
   assert.deepEqual(index.changes.since(sequence), []);
   index.slice().beginReplace().commit('300');
-  assert.deepEqual(index.changes.since(sequence), [{ sequence: sequence + 1, type: 'deleted', pod, previous: pod }]);
+  assert.deepEqual(index.changes.since(sequence), [
+    { sequence: sequence + 1, type: 'deleted', pod, previous: pod, version: '300' },
+  ]);
 });
 
 test('a reader who is far behind costs the index nothing', () => {
@@ -165,7 +167,7 @@ test('a reader who is far behind costs the index nothing', () => {
 test('a feed of fat labels holds fewer changes: memory is bounded in characters, not only in changes', () => {
   const feed = ring(8192);
   for (let i = 0; i < 300; i++) {
-    feed.push('modified', makePod({ labels: { fat: `${i}`.padEnd(1024 * 1024, 'x') } }), undefined);
+    feed.push('modified', makePod({ labels: { fat: `${i}`.padEnd(1024 * 1024, 'x') } }), undefined, '100');
   }
   assert.ok(feed.size > 30 && feed.size <= 64, `${feed.size}`);
   assert.equal(feed.since(feed.sequence - feed.size)?.length, feed.size);

@@ -140,11 +140,11 @@ test('A8 the deletions that a list implies are told before what it adds', () => 
   const [now, changed] = [makePod({ name: 'n', resourceVersion: '250' }), at(stays, 240)];
   listed(index.slice(), [now, changed]).commit('300');
   assert.deepEqual(
-    index.changes.since(sequence)?.map(({ type, pod, previous }) => [type, pod, previous]),
+    index.changes.since(sequence)?.map(({ type, pod, previous, version }) => [type, pod, previous, version]),
     [
-      ['deleted', old, old],
-      ['modified', changed, stays],
-      ['added', now, undefined],
+      ['deleted', old, old, '300'],
+      ['modified', changed, stays, '240'],
+      ['added', now, undefined, '250'],
     ],
   );
 });

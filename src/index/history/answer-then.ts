@@ -74,7 +74,9 @@ function sameThroughout(ip: string, { from, until }: Hole, known: Known): Claim 
     if (moment < from || moment > until) continue;
     const at = touching.filter((one) => covers(one, moment));
     // One that was gone as soon as it was heard of did hold the address for some time.
-    const passing = touching.filter((one) => one.from === moment && one.until === moment && moment > from);
+    const passing = touching.filter(
+      (one) => one.from === moment && one.until === moment && moment > from && !one.goesOn,
+    );
     for (const claimants of passing.length === 0 ? [at] : [at, [...at, ...passing]]) {
       const found = answerOf(ip, claimants, known);
       if (found.kind !== 'one' || (same && same.uid !== found.pod.uid)) return undefined;
@@ -112,17 +114,13 @@ function toHolders(found: Exclude<Answer<Claim>, { kind: 'one' | 'unreadable' }>
 
 /** The interval in which the pod's hold of the address ends. */
 function lastOf(interval: Interval, intervals: readonly Interval[]): Interval {
-  let last = interval;
-  while (last.goesOn) {
-    const { until, heldFrom, holder } = last;
-    // Who lost it and has it again at the very same moment holds it since then.
-    const next = intervals.find(
-      (one) => one.from === until && one.heldFrom === heldFrom && one.holder?.uid === holder?.uid,
-    );
-    if (!next) return last;
-    last = next;
-  }
-  return last;
+  if (!interval.goesOn) return interval;
+  const { from, heldFrom, holder } = interval;
+  const later = intervals.filter(
+    (one) => one.heldFrom === heldFrom && one.holder?.uid === holder?.uid && one.from >= from,
+  );
+  const ends = ({ until }: Interval): Moment => until ?? Infinity;
+  return later.find((one) => !one.goesOn) ?? later.reduce((a, b) => (ends(a) < ends(b) ? b : a), interval);
 }
 
 const covers = ({ from, until }: Interval, moment: Moment): boolean =>

@@ -1,6 +1,6 @@
-import type { Pod } from '../../pod.ts';
+import type { Pod, ResourceVersion } from '../../pod.ts';
 import { HashTable, hashOf } from '../hash-table.ts';
-import type { Interval, Moment } from './interval.ts';
+import type { HeardInterval, Moment } from './interval.ts';
 
 /** The number of a hold: valid until it ends, and given to another one then. */
 export type Hold = number;
@@ -16,6 +16,8 @@ export class Holds {
   readonly #byIp = new HashTable();
   /** The newest record, so that no former one is kept alive; undefined: the number is free. */
   readonly #pods: (Pod | undefined)[] = [];
+  /** By which version it is known since `from`; the string is the record's own while that is the newest. */
+  readonly #versions: ResourceVersion[] = [];
   #from = new Float64Array(LEAST);
   #heldFrom = new Float64Array(LEAST);
   /** The last comparison that met it. */
@@ -48,6 +50,10 @@ export class Holds {
     return this.#heldFrom[hold] as Moment;
   }
 
+  version(hold: Hold): ResourceVersion {
+    return this.#versions[hold] as ResourceVersion;
+  }
+
   ips(hold: Hold): readonly string[] {
     return this.#parts.get(hold) ?? this.#pods[hold]?.podIps ?? [];
   }
@@ -71,36 +77,38 @@ export class Holds {
   }
 
   /** Who holds an address. */
-  of(ip: string): Interval[] {
+  of(ip: string): HeardInterval[] {
     const found = new Set<Hold>();
     const hash = hashOf(ip);
     for (let place = this.#byIp.first(hash); place >= 0; place = this.#byIp.next(hash, place)) {
       const hold = this.#byIp.at(place);
       if (this.ips(hold).includes(ip)) found.add(hold);
     }
-    return Array.from(found, (hold) => this.#interval(hold, ip));
+    return Array.from(found, (hold) => this.interval(hold, ip));
   }
 
   /** The intervals of a hold, one for each address. */
-  intervals(hold: Hold): Interval[] {
-    return this.ips(hold).map((ip) => this.#interval(hold, ip));
+  intervals(hold: Hold): HeardInterval[] {
+    return this.ips(hold).map((ip) => this.interval(hold, ip));
   }
 
   /** A pod holds these of its addresses from now on. */
-  begin(pod: Pod, ips: readonly string[], moment: Moment): Hold {
+  begin(pod: Pod, ips: readonly string[], moment: Moment, version: ResourceVersion): Hold {
     const hold = this.#free.pop() ?? this.#pods.length;
     if (hold === this.#from.length) this.#grow();
     this.#pods[hold] = pod;
+    this.#versions[hold] = version;
     this.#from[hold] = this.#heldFrom[hold] = moment;
     this.#name(hold, pod, ips);
     for (const ip of ips) this.#byIp.add(hashOf(ip), hold);
     return hold;
   }
 
-  /** The pod's newest record, which has all addresses of the hold; `from`: since when it is so. */
-  renew(hold: Hold, pod: Pod, from: Moment): void {
+  /** The pod's newest record, which has all addresses of the hold; `from` and `version`: since when it is so. */
+  renew(hold: Hold, pod: Pod, from: Moment, version: ResourceVersion): void {
     const ips = this.ips(hold);
     this.#pods[hold] = pod;
+    this.#versions[hold] = version;
     this.#from[hold] = from;
     this.#name(hold, pod, ips);
   }
@@ -122,9 +130,11 @@ export class Holds {
     else this.#parts.delete(hold);
   }
 
-  #interval(hold: Hold, ip: string): Interval {
+  /** Of one of its addresses. */
+  interval(hold: Hold, ip: string): HeardInterval {
     const [from, heldFrom] = [this.from(hold), this.heldFrom(hold)];
-    return { ip, from, until: undefined, heldFrom, goesOn: false, holder: this.#pods[hold] };
+    const [sinceVersion, holder] = [this.version(hold), this.#pods[hold]];
+    return { ip, from, until: undefined, heldFrom, goesOn: false, holder, sinceVersion, untilVersion: undefined };
   }
 
   #grow(): void {

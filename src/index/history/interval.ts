@@ -1,4 +1,4 @@
-import type { Pod } from '../../pod.ts';
+import type { Pod, ResourceVersion } from '../../pod.ts';
 
 /**
  * Moments are milliseconds of one timeline that never goes back, whole numbers. What they are by the wall clock is not known here
@@ -43,6 +43,13 @@ export interface Interval {
   readonly goesOn: boolean;
   /** undefined: an object that could not be read (rule B6) may have held it. */
   readonly holder: Holder | undefined;
+}
+
+/** With the resource versions by which it is known: of one pod they only grow. See `piece.ts`. */
+export interface HeardInterval extends Interval {
+  readonly sinceVersion: ResourceVersion;
+  /** undefined: to this day. */
+  readonly untilVersion: ResourceVersion | undefined;
 }
 
 export type Held = Interval & { readonly holder: Holder };

@@ -1,9 +1,10 @@
-import type { Pod } from '../../pod.ts';
+import type { Pod, ResourceVersion } from '../../pod.ts';
+import { compareResourceVersions, nextVersion } from '../../resource-version.ts';
 import { charactersOf } from '../change-feed.ts';
 import { Holds } from './holds.ts';
 import type { Hold } from './holds.ts';
 import { holderOf } from './interval.ts';
-import type { Holder, Interval, Moment } from './interval.ts';
+import type { HeardInterval, Holder, Moment } from './interval.ts';
 import { sameHolder } from './same-identity.ts';
 
 export interface IpHistoryOptions {
@@ -11,29 +12,43 @@ export interface IpHistoryOptions {
   readonly maxEnded: number;
   /** Labels are their writers' to choose: how many characters of them those intervals keep alive at most. */
   readonly maxCharacters?: number;
+  /** Told of every beginning, cut and end: of which address and pod; '' is an object that could not be read. */
+  readonly onChange?: (ip: string, uid: string) => void;
 }
 
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 
 /** One that has ended: in the order of endings, and by address from the newest to the oldest. */
-class Span implements Interval {
+class Span implements HeardInterval {
   readonly ip: string;
   readonly from: Moment;
   readonly until: Moment;
   readonly heldFrom: Moment;
   readonly goesOn: boolean;
   readonly holder: Holder | undefined;
+  readonly sinceVersion: ResourceVersion;
+  readonly untilVersion: ResourceVersion;
   older: Span | undefined = undefined;
   newer: Span | undefined = undefined;
 
-  constructor({ ip, from, heldFrom, holder }: Interval, until: Moment, goesOn: boolean) {
+  constructor({ ip, from, heldFrom, holder, sinceVersion }: HeardInterval, end: Ending) {
     this.ip = ip;
     this.from = from;
-    this.until = until;
+    this.until = end.moment;
     this.heldFrom = heldFrom;
-    this.goesOn = goesOn;
+    this.goesOn = end.goesOn === true;
     this.holder = holder && holderOf(holder);
+    this.sinceVersion = sinceVersion;
+    // What ends it came later, even where no version says so: two of its changes must not have one place in the order.
+    this.untilVersion =
+      this.goesOn || compareResourceVersions(end.version, sinceVersion) > 0 ? end.version : nextVersion(sinceVersion);
   }
+}
+
+interface Ending {
+  readonly moment: Moment;
+  readonly version: ResourceVersion;
+  readonly goesOn?: boolean;
 }
 
 /**
@@ -51,12 +66,15 @@ export class IpHistory {
   #dropped = 0;
   #characters = 0;
   #reach: Moment = -Infinity;
-  readonly #doubts = new Map<string, Interval>();
+  #reachVersion: ResourceVersion = '';
+  readonly #doubts = new Map<string, HeardInterval>();
   #comparison = 0;
   readonly #maxEnded: number;
   readonly #maxCharacters: number;
+  readonly #changed: (ip: string, uid: string) => void;
 
-  constructor({ maxEnded, maxCharacters = MOST_CHARACTERS }: IpHistoryOptions) {
+  constructor({ maxEnded, maxCharacters = MOST_CHARACTERS, onChange = () => {} }: IpHistoryOptions) {
+    this.#changed = onChange;
     this.#maxEnded = maxEnded;
     this.#maxCharacters = maxCharacters;
   }
@@ -75,39 +93,48 @@ export class IpHistory {
     return this.#reach;
   }
 
+  /** Nothing of what was known by a later version has been dropped; '': nothing at all. */
+  get reachVersion(): ResourceVersion {
+    return this.#reachVersion;
+  }
+
   /** Whether an address is in doubt. */
   get hasDoubts(): boolean {
     return this.#doubts.size > 0;
   }
 
   /** A pod as it is from now on; `formerIps` are those of its record before. */
-  see(pod: Pod, formerIps: readonly string[], moment: Moment): void {
-    for (const ip of formerIps) if (!pod.podIps.includes(ip)) this.#release(ip, pod.uid, moment);
+  see(pod: Pod, formerIps: readonly string[], moment: Moment, version = pod.resourceVersion): void {
+    for (const ip of formerIps) if (!pod.podIps.includes(ip)) this.#release(ip, pod.uid, { moment, version });
     const fresh: string[] = [];
     let last: Hold = -1;
     for (const ip of pod.podIps) {
       const hold = this.#open.find(ip, pod.uid);
       if (hold < 0) fresh.push(ip);
-      else if (hold !== last) this.#goOn((last = hold), pod, moment);
+      else if (hold !== last) this.#goOn((last = hold), pod, moment, version);
     }
-    if (fresh.length > 0) this.#open.meet(this.#open.begin(pod, fresh, moment), this.#comparison);
+    if (fresh.length === 0) return;
+    this.#open.meet(this.#open.begin(pod, fresh, moment, version), this.#comparison);
+    for (const ip of fresh) this.#changed(ip, pod.uid);
   }
 
-  /** A pod, as it was last, is gone. */
-  lose(pod: Pod, moment: Moment): void {
-    for (const ip of pod.podIps) this.#release(ip, pod.uid, moment);
+  /** A pod, as it was last, is gone: `version` tells of that. */
+  lose(pod: Pod, moment: Moment, version: ResourceVersion): void {
+    for (const ip of pod.podIps) this.#release(ip, pod.uid, { moment, version });
   }
 
   /** Which addresses an object that cannot be read may hold now. What is new among them may have been so since `since`. */
-  doubt(ips: ReadonlySet<string>, since: Moment, moment: Moment): void {
+  doubt(ips: ReadonlySet<string>, since: Moment, moment: Moment, version: ResourceVersion): void {
     for (const [ip, doubt] of this.#doubts) {
       if (ips.has(ip)) continue;
       this.#doubts.delete(ip);
-      this.#keep(new Span(doubt, moment, false));
+      this.#keep(new Span(doubt, { moment, version }));
     }
     for (const ip of ips) {
-      const doubt = { ip, from: since, until: undefined, heldFrom: since, goesOn: false, holder: undefined };
-      if (!this.#doubts.has(ip)) this.#doubts.set(ip, doubt);
+      if (this.#doubts.has(ip)) continue;
+      const known = { holder: undefined, sinceVersion: version, untilVersion: undefined };
+      this.#doubts.set(ip, { ip, from: since, until: undefined, heldFrom: since, goesOn: false, ...known });
+      this.#changed(ip, '');
     }
   }
 
@@ -119,17 +146,20 @@ export class IpHistory {
     this.#comparison++;
   }
 
-  /** Ends those that no `see` has met since `compare`. Yields once for each that it looks at. */
-  *endMissing(moment: () => Moment): Generator<void, void, undefined> {
+  /** Ends those that no `see` has met since `compare`; `versionOf` says by what it is known that a pod has it no more. Yields once for each that it looks at. */
+  *endMissing(moment: () => Moment, versionOf: (pod: Pod) => ResourceVersion): Generator<void, void, undefined> {
     for (let hold: Hold = 0; hold < this.#open.end; hold++) {
-      if (this.#open.met(hold) !== this.#comparison)
-        for (const ip of this.#open.ips(hold)) this.#end(hold, ip, moment());
+      const pod = this.#open.pod(hold);
+      if (pod && this.#open.met(hold) !== this.#comparison) {
+        const end = { moment: moment(), version: versionOf(pod) };
+        for (const ip of this.#open.ips(hold)) this.#end(hold, ip, end);
+      }
       yield;
     }
   }
 
   /** All of an address that did not end before `back`, the newest ending first, and of those that did the newest one with a holder. */
-  of(ip: string, back: Moment): readonly Interval[] {
+  of(ip: string, back: Moment): readonly HeardInterval[] {
     const found = this.#open.of(ip);
     const doubt = this.#doubts.get(ip);
     if (doubt) found.push(doubt);
@@ -142,7 +172,7 @@ export class IpHistory {
   }
 
   /** Every interval. What begins or ends meanwhile may come or not; what is there throughout comes. */
-  *all(): Generator<Interval, void, undefined> {
+  *all(): Generator<HeardInterval, void, undefined> {
     // Ended ones second: what ends meanwhile comes twice rather than never.
     for (let hold: Hold = 0; hold < this.#open.end; hold++) yield* this.#open.intervals(hold);
     yield* this.#doubts.values();
@@ -160,26 +190,26 @@ export class IpHistory {
   }
 
   /** The pod has addresses of the hold still. */
-  #goOn(hold: Hold, pod: Pod, moment: Moment): void {
+  #goOn(hold: Hold, pod: Pod, moment: Moment, version: ResourceVersion): void {
     const open = this.#open;
     const former = open.pod(hold) as Pod;
     // Only a comparison meets what was not told before.
-    for (const ip of open.ips(hold)) if (!pod.podIps.includes(ip)) this.#end(hold, ip, moment);
+    for (const ip of open.ips(hold)) if (!pod.podIps.includes(ip)) this.#end(hold, ip, { moment, version });
     open.meet(hold, this.#comparison);
-    const isOther = open.from(hold) !== moment && !sameHolder(former, pod);
-    if (isOther) for (const interval of open.intervals(hold)) this.#keep(new Span(interval, moment, true));
-    open.renew(hold, pod, isOther ? moment : open.from(hold));
+    const isOther = !sameHolder(former, pod);
+    if (isOther) for (const one of open.intervals(hold)) this.#keep(new Span(one, { moment, version, goesOn: true }));
+    open.renew(hold, pod, isOther ? moment : open.from(hold), isOther ? version : open.version(hold));
   }
 
-  #release(ip: string, uid: string, moment: Moment): void {
+  #release(ip: string, uid: string, end: Ending): void {
     const hold = this.#open.find(ip, uid);
-    if (hold >= 0) this.#end(hold, ip, moment);
+    if (hold >= 0) this.#end(hold, ip, end);
   }
 
-  #end(hold: Hold, ip: string, moment: Moment): void {
-    const [from, heldFrom, holder] = [this.#open.from(hold), this.#open.heldFrom(hold), this.#open.pod(hold)];
+  #end(hold: Hold, ip: string, end: Ending): void {
+    const interval = this.#open.interval(hold, ip);
     this.#open.release(hold, ip);
-    this.#keep(new Span({ ip, from, until: undefined, heldFrom, goesOn: false, holder }, moment, false));
+    this.#keep(new Span(interval, end));
   }
 
   #keep(span: Span): void {
@@ -188,6 +218,7 @@ export class IpHistory {
     this.#ended.set(span.ip, span);
     this.#order.push(span);
     this.#characters += weightOf(span);
+    this.#changed(span.ip, span.holder?.uid ?? '');
     while (this.endedCount > this.#maxEnded || this.#characters > this.#maxCharacters) this.#drop();
   }
 
@@ -198,6 +229,7 @@ export class IpHistory {
     this.#dropped++;
     this.#characters -= weightOf(span);
     this.#reach = Math.max(this.#reach, span.until);
+    if (compareResourceVersions(span.untilVersion, this.#reachVersion) > 0) this.#reachVersion = span.untilVersion;
     if (span.newer) span.newer.older = undefined;
     else this.#ended.delete(span.ip);
     if (this.#gone > 1024 && this.#gone * 2 > this.#order.length) {

@@ -2,7 +2,7 @@ import { compareResourceVersions } from '../../resource-version.ts';
 import type { ResourceVersion } from '../../pod.ts';
 import type { Moment } from './interval.ts';
 import type { Piece, Stretch } from './piece.ts';
-import { inOrder, pointsOf, sameState, toPieces } from './point.ts';
+import { changesOnly, inOrder, pointsOf, sameState, toPieces, UNKNOWN } from './point.ts';
 import type { Point, State } from './point.ts';
 
 /**
@@ -82,6 +82,7 @@ interface Witness {
 function union(points: readonly Point[]): readonly Point[] {
   const byVersion = new Map<ResourceVersion, Point>();
   for (const point of points) {
+    if (point.state === UNKNOWN) continue;
     const known = byVersion.get(point.version);
     byVersion.set(point.version, known ? both(known, point) : point);
   }
@@ -90,17 +91,19 @@ function union(points: readonly Point[]): readonly Point[] {
 
 /** They say the same, unless two versions of this program read one record differently. */
 function both(a: Point, b: Point): Point {
-  const one = a.state === b.state || textOf(a.state) <= textOf(b.state) ? a : b;
-  return {
-    version: one.version,
-    at: Math.min(a.at, b.at),
-    state: one.state,
-    heldFrom: sameState(a.state, b.state) ? least(a.heldFrom, b.heldFrom) : one.heldFrom,
-  };
+  const isSame = sameState(a.state, b.state);
+  const { version, state, heldFrom } = isSame || textOf(a.state) <= textOf(b.state) ? a : b;
+  const at = Math.min(a.at, b.at);
+  return { version, at, state, heldFrom: isSame ? least(a.heldFrom, b.heldFrom) : heldFrom };
 }
 
 /** That it was not held comes last. */
-const textOf = (state: State | undefined): string => (state ? JSON.stringify(state) : '~');
+function textOf(state: State | undefined): string {
+  if (state?.holder === undefined) return state ? '' : '~';
+  const { labels, hostNetwork, nodeName, serviceAccount, workload } = state.holder;
+  const { terminating, finished } = state;
+  return JSON.stringify({ labels, hostNetwork, nodeName, serviceAccount, workload, terminating, finished });
+}
 
 const least = (a: Moment | undefined, b: Moment | undefined): Moment | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
@@ -123,6 +126,7 @@ function refuted(points: readonly Point[], witnesses: readonly Witness[]): reado
       const order = compareResourceVersions(version, point.version);
       if (order < 0) continue;
       const said = order === 0 ? state : lastOf(own, version)?.state;
+      if (said === UNKNOWN) continue;
       if (stretch.from >= at && sameState(said, state)) continue;
       [state, at] = [said, stretch.from];
       found.push({ version, at, state });
@@ -141,7 +145,3 @@ function earliest(points: readonly Point[]): readonly Point[] {
     .map((point) => ({ ...point, at: (at = Math.min(at, point.at)) }))
     .toReversed();
 }
-
-/** Without those that say what the one before says. */
-const changesOnly = (points: readonly Point[]): readonly Point[] =>
-  points.filter(({ state }, i) => !sameState(state, points[i - 1]?.state));

@@ -1,8 +1,8 @@
 import { compareResourceVersions } from '../../resource-version.ts';
 import type { ResourceVersion } from '../../pod.ts';
-import type { Moment } from './interval.ts';
+import type { HeardInterval, Moment } from './interval.ts';
 import type { Identity, Piece } from './piece.ts';
-import { sameIdentity } from './same-identity.ts';
+import { isFinished, isTerminating, sameIdentity } from './same-identity.ts';
 
 /** How it was with one pod at one address, from a version on. */
 export interface Point {
@@ -21,19 +21,36 @@ export interface State {
   readonly finished: boolean;
 }
 
+/** From here on it is not at hand how it was: a piece goes on in another one that is missing. */
+export const UNKNOWN: State = Object.freeze({ holder: undefined, terminating: false, finished: false });
+
 /** Of pieces of one pod at one address: what each says, in the order of versions. */
 export function pointsOf(pieces: readonly Piece[]): readonly Point[] {
   const points = new Map<ResourceVersion, Point>();
   for (const piece of pieces) {
     const { until, untilVersion, goesOn } = piece;
-    if (until === undefined || untilVersion === undefined || goesOn) continue;
-    points.set(untilVersion, { version: untilVersion, at: until, state: undefined });
+    if (until === undefined || untilVersion === undefined) continue;
+    points.set(untilVersion, { version: untilVersion, at: until, state: goesOn ? UNKNOWN : undefined });
   }
   let before: Piece | undefined;
   for (const piece of pieces.toSorted(byVersion)) {
     const isWhole = piece.heldFrom === piece.from || (before?.goesOn === true && before.heldFrom === piece.heldFrom);
     for (const point of changesIn(piece, isWhole ? undefined : piece.heldFrom)) points.set(point.version, point);
     before = piece;
+  }
+  return inOrder(points.values());
+}
+
+/** Of what one observer has heard of one pod at one address. */
+export function toPoints(intervals: readonly HeardInterval[]): readonly Point[] {
+  const points = new Map<ResourceVersion, Point>();
+  for (const { goesOn, until, untilVersion } of intervals) {
+    if (until === undefined || untilVersion === undefined || goesOn) continue;
+    points.set(untilVersion, { version: untilVersion, at: until, state: undefined });
+  }
+  for (const { sinceVersion: version, from: at, holder } of intervals) {
+    const [terminating, finished] = holder ? [isTerminating(holder), isFinished(holder)] : [false, false];
+    points.set(version, { version, at, state: { holder, terminating, finished } });
   }
   return inOrder(points.values());
 }
@@ -121,6 +138,10 @@ function changesIn(piece: Piece, heldFrom: Moment | undefined): readonly Point[]
     heldFrom: version === sinceVersion ? heldFrom : undefined,
   }));
 }
+
+/** Without those that say what the one before says. */
+export const changesOnly = (points: readonly Point[]): readonly Point[] =>
+  points.filter(({ state }, i) => !sameState(state, points[i - 1]?.state));
 
 export function sameState(a: State | undefined, b: State | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;

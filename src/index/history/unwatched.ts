@@ -1,4 +1,6 @@
+import type { ResourceVersion } from '../../pod.ts';
 import type { Bound, Moment } from './interval.ts';
+import type { Stretch } from './piece.ts';
 
 /** A time in which nobody was watching. What was heard at `until` was true then; what changed between is not known. */
 export interface Hole {
@@ -6,6 +8,10 @@ export interface Hole {
   readonly from: Moment;
   /** undefined: it lasts. */
   readonly until: Moment | undefined;
+  /** All changes up to this version had been heard of before it; '': that is not told. */
+  readonly fromVersion?: ResourceVersion;
+  /** From this version on changes were heard of again. */
+  readonly untilVersion?: ResourceVersion;
 }
 
 const MOST_HOLES = 1_000;
@@ -28,19 +34,33 @@ export class Unwatched {
   }
 
   /** Nobody has been watching since `from`, which may lie before moments that were told already. */
-  begin(from: Moment): void {
+  begin(from: Moment, fromVersion: ResourceVersion = ''): void {
     if (this.isOpen && from >= this.#last.from) return;
     const before = this.#holes.filter(({ until }) => until !== undefined && until < from);
     const touched = this.#holes.slice(before.length);
-    this.#holes = [...before, { from: Math.min(from, ...touched.map((hole) => hole.from)), until: undefined }];
+    const first = touched[0];
+    const begun = first && first.from <= from ? first : { from, fromVersion };
+    this.#holes = [...before, { from: begun.from, fromVersion: begun.fromVersion ?? '', until: undefined }];
     // The oldest two and what lies between: a longer hole is never a wrong answer.
     if (this.#holes.length > MOST_HOLES)
-      this.#holes = [{ from: -Infinity, until: this.#holes[1]?.until }, ...this.#holes.slice(2)];
+      this.#holes = [{ ...this.#holes[1], from: -Infinity, until: this.#holes[1]?.until }, ...this.#holes.slice(2)];
   }
 
   /** What is known at `until` is how it is. */
-  end(until: Moment): void {
-    if (this.isOpen) this.#holes = [...this.#holes.slice(0, -1), { from: this.#last.from, until }];
+  end(until: Moment, untilVersion: ResourceVersion = ''): void {
+    if (this.isOpen) this.#holes = [...this.#holes.slice(0, -1), { ...this.#last, until, untilVersion }];
+  }
+
+  /** What lies between the holes; the last one as far as is told. */
+  stretches(until: Moment, untilVersion: ResourceVersion): readonly Stretch[] {
+    return this.#holes.flatMap((hole, i): readonly Stretch[] => {
+      if (hole.until === undefined) return [];
+      const { from, fromVersion = '' } = this.#holes[i + 1] ?? {
+        from: Math.max(until, hole.until),
+        fromVersion: untilVersion,
+      };
+      return [{ from: hole.until, until: from, sinceVersion: hole.untilVersion ?? '', untilVersion: fromVersion }];
+    });
   }
 
   /** The hole around a moment. At its very beginning and end it is known how it was. */

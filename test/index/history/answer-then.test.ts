@@ -172,7 +172,10 @@ test('holes are joined where they meet, and the oldest where there are too many'
   const unwatched = watched([10, 20], [30, 40]);
   unwatched.begin(35);
   unwatched.begin(15);
-  assert.deepEqual(unwatched.holes.slice(1), [{ from: 10, until: undefined }]);
+  assert.deepEqual(
+    unwatched.holes.slice(1).map(({ from, until }) => [from, until]),
+    [[10, undefined]],
+  );
   unwatched.end(50);
   for (let i = 0; i < 1_500; i++) {
     unwatched.begin(100 + 10 * i);
@@ -185,4 +188,21 @@ test('holes are joined where they meet, and the oldest where there are too many'
   assert.equal(unwatched.around(14_093)?.until, 14_095);
   assert.equal(backTo(unwatched, 14_093), 14_090);
   assert.equal(backTo(unwatched, 14_097), 14_097);
+});
+
+test('what lies between holes was watched, from a version to a version', () => {
+  const unwatched = new Unwatched();
+  assert.deepEqual(unwatched.stretches(5, '9'), []);
+  unwatched.end(10, '100');
+  unwatched.begin(20, '150');
+  assert.deepEqual(unwatched.stretches(99, '199'), [{ from: 10, until: 20, sinceVersion: '100', untilVersion: '150' }]);
+  unwatched.end(30, '180');
+  assert.deepEqual(unwatched.stretches(40, '185').slice(1), [
+    { from: 30, until: 40, sinceVersion: '180', untilVersion: '185' },
+  ]);
+  assert.deepEqual(unwatched.stretches(25, '185').slice(1), [
+    { from: 30, until: 30, sinceVersion: '180', untilVersion: '185' },
+  ]);
+  unwatched.begin(5, '190');
+  assert.deepEqual(unwatched.stretches(99, '199'), [], 'nothing was proven');
 });

@@ -18,6 +18,8 @@ interface Line {
   readonly heldFrom: number;
   readonly until?: number;
   readonly goesOn?: boolean;
+  readonly sinceVersion: string;
+  readonly untilVersion?: string | undefined;
 }
 
 /** One line for each address of each pod, and a list of all that has ended. */
@@ -25,39 +27,44 @@ class Oracle {
   readonly open = new Map<string, Line & { met: boolean }>();
   readonly ended: Line[] = [];
 
-  see(pod: Pod, former: readonly string[], now: number): void {
-    for (const ip of former) if (!pod.podIps.includes(ip)) this.end(ip, pod.uid, now);
+  see(pod: Pod, now: number): void {
     for (const ip of pod.podIps) {
       const key = `${ip} ${pod.uid}`;
       const label = pod.labels['app'];
       const line = this.open.get(key);
-      const isOther = line !== undefined && line.from !== now && line.label !== label;
-      if (isOther) this.ended.push(endOf(line, now, true));
+      const isOther = line !== undefined && line.label !== label;
+      const sinceVersion = line?.label === label ? line?.sinceVersion : undefined;
+      if (isOther) this.ended.push(endOf(line, now, pod.resourceVersion, true));
       const from = line && !isOther ? line.from : now;
-      this.open.set(key, { ip, uid: pod.uid, label, from, heldFrom: line?.heldFrom ?? now, met: true });
+      this.open.set(key, {
+        ip,
+        uid: pod.uid,
+        label,
+        from,
+        heldFrom: line?.heldFrom ?? now,
+        sinceVersion: sinceVersion ?? pod.resourceVersion,
+        met: true,
+      });
     }
   }
 
-  end(ip: string, uid: string, now: number): void {
+  end(ip: string, uid: string, now: number, version: string): void {
     const line = this.open.get(`${ip} ${uid}`);
     if (!line) return;
     this.open.delete(`${ip} ${uid}`);
-    this.ended.push(endOf(line, now, false));
+    this.ended.push(endOf(line, now, version, false));
   }
 }
 
-const endOf = ({ ip, uid, label, from, heldFrom }: Line, until: number, goesOn: boolean): Line => ({
-  ip,
-  uid,
-  label,
-  from,
-  heldFrom,
+const endOf = (line: Line, until: number, untilVersion: string, goesOn: boolean): Line => ({
+  ...line,
   until,
+  untilVersion,
   goesOn,
 });
 
-const textOf = ({ ip, uid, label, from, heldFrom, until, goesOn }: Line): string =>
-  `${ip} ${uid} ${label} ${from}..${until ?? ''}${goesOn ? '+' : ''} since ${heldFrom}`;
+const textOf = ({ ip, uid, label, from, heldFrom, until, goesOn, sinceVersion, untilVersion }: Line): string =>
+  `${ip} ${uid} ${label} ${from}@${sinceVersion}..${until ?? ''}@${untilVersion ?? ''}${goesOn ? '+' : ''} since ${heldFrom}`;
 
 const texts = (lines: Iterable<Line>): string[] => [...lines].map(textOf).sort();
 
@@ -68,29 +75,35 @@ function play(numbers: readonly number[]): void {
   const told = new Map<string, Pod>();
   const truth = new Map<string, Pod>();
   let now = 0;
-  for (const number of numbers) {
+  for (const [step, number] of numbers.entries()) {
+    const resourceVersion = `${1_000 + step}`;
     const uid = UIDS[number % 3] as string;
     const rest = number >> 4;
     if (number & 4) now++;
     const podIps = IPS.filter((_, i) => (rest >> i) & 1);
     if (rest & 16) podIps.reverse();
     if (rest % 5 === 0) truth.delete(uid);
-    else truth.set(uid, makePod({ uid, podIps, labels: { app: `v${(rest >> 5) & 1}` } }));
+    else truth.set(uid, makePod({ uid, podIps, resourceVersion, labels: { app: `v${(rest >> 5) & 1}` } }));
     if (number & 8) {
       const [pod, former] = [truth.get(uid), told.get(uid)];
       if (pod) history.see(pod, former?.podIps ?? [], now);
-      else if (former) history.lose(former, now);
-      for (const ip of former?.podIps ?? []) if (!pod?.podIps.includes(ip)) oracle.end(ip, uid, now);
-      if (pod) oracle.see(pod, [], now);
+      else if (former) history.lose(former, now, resourceVersion);
+      for (const ip of former?.podIps ?? []) if (!pod?.podIps.includes(ip)) oracle.end(ip, uid, now, resourceVersion);
+      if (pod) oracle.see(pod, now);
       if (pod) told.set(uid, pod);
       else told.delete(uid);
     } else if (rest & 64) {
       history.compare();
       for (const line of oracle.open.values()) line.met = false;
       for (const pod of truth.values()) history.see(pod, [], now);
-      for (const pod of truth.values()) oracle.see(pod, [], now);
-      for (const _ of history.endMissing(() => now));
-      for (const line of oracle.open.values()) if (!line.met) oracle.end(line.ip, line.uid, now);
+      for (const pod of truth.values()) oracle.see(pod, now);
+      for (const _ of history.endMissing(
+        () => now,
+        (pod) => truth.get(pod.uid)?.resourceVersion ?? resourceVersion,
+      ));
+      for (const { met, ip, uid } of oracle.open.values()) {
+        if (!met) oracle.end(ip, uid, now, truth.get(uid)?.resourceVersion ?? resourceVersion);
+      }
       told.clear();
       for (const [key, pod] of truth) told.set(key, pod);
     }

@@ -24,9 +24,9 @@ test('an interval is begun, goes on while nothing that matters changes, and ends
   assert.equal((open?.holder as Pod | undefined)?.resourceVersion, '101', 'the former record is not kept alive');
   history.see({ ...pod, podIps: [Y] }, [X, Y], 5);
   assert.deepEqual([texts(history, X), texts(history, Y)], [['a 2..5'], ['a 2..']]);
-  history.lose({ ...pod, podIps: [Y] }, 7);
+  history.lose({ ...pod, podIps: [Y] }, 7, '200');
   assert.deepEqual(texts(history, Y), ['a 2..7']);
-  history.lose(pod, 8);
+  history.lose(pod, 8, '200');
   assert.equal(history.size, 2, 'nothing ends twice');
   assert.ok(!('containers' in (history.of(X, 0)[0]?.holder ?? {})), 'of the record only what identifies is kept');
 });
@@ -40,8 +40,14 @@ test('what decides or identifies makes another interval: labels, terminating, fi
   history.see({ ...pod, labels: { app: 'b' }, deletionTimestamp: 9 }, [X], 3);
   history.see({ ...pod, labels: { app: 'b' }, deletionTimestamp: 9, phase: 'Failed' }, [X], 4);
   history.see({ ...pod, labels: { app: 'c' }, deletionTimestamp: 9, phase: 'Failed' }, [X], 4);
-  history.lose(pod, 5);
-  assert.deepEqual(texts(history, X), ['a 4..5 since 0', 'a 3..4+ since 0', 'a 1..3+ since 0', 'a 0..1+']);
+  history.lose(pod, 5, '200');
+  assert.deepEqual(texts(history, X), [
+    'a 4..5 since 0',
+    'a 4..4+ since 0',
+    'a 3..4+ since 0',
+    'a 1..3+ since 0',
+    'a 0..1+',
+  ]);
 });
 
 test('the bound drops the oldest endings, and says from where on everything is known', () => {
@@ -50,7 +56,7 @@ test('the bound drops the oldest endings, and says from where on everything is k
   for (let i = 0; i < 5; i++) {
     const pod = makePod({ uid: `${i}`, podIps: [X] });
     history.see(pod, [], 10 * i);
-    history.lose(pod, 10 * i + 5);
+    history.lose(pod, 10 * i + 5, '200');
   }
   assert.deepEqual(texts(history, X), ['4 40..45', '3 30..35']);
   assert.equal(history.reach, 25);
@@ -65,7 +71,7 @@ test('labels of any length keep nothing alive beyond their bound', () => {
   for (let i = 0; i < 50; i++) {
     const pod = makePod({ podIps: [X], labels: { long: 'x'.repeat(996) } });
     history.see(pod, [], i);
-    history.lose(pod, i);
+    history.lose(pod, i, '200');
   }
   assert.equal(history.endedCount, 5);
 });
@@ -75,7 +81,7 @@ test('thousands dropped leave no hole in the order, and nothing behind', () => {
   for (let i = 0; i < 10_000; i++) {
     const pod = makePod({ uid: `${i}`, podIps: [`ip-${i % 7}`] });
     history.see(pod, [], i);
-    history.lose(pod, i);
+    history.lose(pod, i, '200');
   }
   assert.deepEqual(
     [...history.all()].map(({ until }) => until),
@@ -90,13 +96,13 @@ test('a walk over everything meets what is there throughout, whatever comes and 
   const history = new IpHistory({ maxEnded: 5_000 });
   const pods = Array.from({ length: 4_000 }, (_, i) => makePod({ uid: `${i}`, podIps: [`ip-${i}`] }));
   for (const pod of pods) history.see(pod, [], 1);
-  for (const pod of pods.slice(0, 2_000)) history.lose(pod, 2);
+  for (const pod of pods.slice(0, 2_000)) history.lose(pod, 2, '200');
   const met = new Set<string | undefined>();
   let i = 0;
   for (const { holder } of history.all()) {
     met.add(holder?.uid);
     const ending = pods[2_000 + (i++ % 1_500)];
-    if (ending) history.lose(ending, 3);
+    if (ending) history.lose(ending, 3, '200');
     if (i === 100) history.forgetBefore(3);
   }
   for (let uid = 2_000; uid < 4_000; uid++) assert.ok(met.has(`${uid}`), `${uid}`);
@@ -107,20 +113,29 @@ test('a comparison ends what is not there any more, and leaves what came meanwhi
   const [a, b, c] = ['a', 'b', 'c'].map((uid) => makePod({ uid, podIps: [X] })) as [Pod, Pod, Pod];
   history.see(a, [], 1);
   history.see(b, [], 1);
-  history.doubt(new Set([X]), 1, 2);
+  history.doubt(new Set([X]), 1, 2, '200');
   history.compare();
   history.see(a, [], 3);
   history.see(c, [], 3);
-  assert.equal([...history.endMissing(() => 4)].length, 3, 'a piece is counted in what is looked at');
+  assert.equal(
+    [
+      ...history.endMissing(
+        () => 4,
+        () => '200',
+      ),
+    ].length,
+    3,
+    'a piece is counted in what is looked at',
+  );
   assert.deepEqual(texts(history, X).sort(), ['? 1..', 'a 1..', 'b 1..4', 'c 3..']);
 });
 
 test('B6 what an object that cannot be read may hold is in doubt, from before it was noticed', () => {
   const history = new IpHistory({ maxEnded: 10 });
-  history.doubt(new Set([X]), 5, 6);
-  history.doubt(new Set([X, Y]), 6, 7);
+  history.doubt(new Set([X]), 5, 6, '200');
+  history.doubt(new Set([X, Y]), 6, 7, '200');
   assert.equal(history.hasDoubts, true);
-  history.doubt(new Set(), 8, 9);
+  history.doubt(new Set(), 8, 9, '200');
   assert.deepEqual([texts(history, X), texts(history, Y)], [['? 5..9'], ['? 6..9']]);
   assert.equal(history.hasDoubts, false);
 });

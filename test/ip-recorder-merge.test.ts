@@ -55,6 +55,8 @@ class Observer {
     this.isCutOff = false;
     this.world.age = 0;
     this.world.recorder.look();
+    // Where nothing is proven after it, it is as if nobody had listed.
+    this.world.pass(1);
   }
 
   die(now: number): void {

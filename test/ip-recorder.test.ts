@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Pod } from '../src/pod.ts';
+import { inEra } from '../src/resource-version.ts';
 import { makePod } from './index/make-pod.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
 import { until } from './support/until.ts';
@@ -226,4 +227,85 @@ test('what goes wrong while it is written down does not end the process, and beg
   assert.equal(agoOf(world, 0), 'a');
   stop.abort();
   await running;
+});
+
+test('pieces and stretches are told by the wall clock as it is now, and watched is no more than what is proven', () => {
+  const world = started();
+  world.pass(1_000);
+  world.index.slice().upsert(holder('a'));
+  world.pass(1_000);
+  world.age = 700;
+  world.recorder.look();
+  const keys = [...world.recorder.keys()];
+  assert.deepEqual(keys, [[X, 'a']]);
+  world.wall += 60_000;
+  world.recorder.look();
+  const [piece, ...others] = world.recorder.pieces(X, 'a');
+  assert.equal(others.length, 0);
+  assert.deepEqual(
+    [piece?.from, piece?.heldFrom, piece?.until, piece?.sinceVersion, piece?.untilVersion],
+    [world.wall, world.wall, undefined, '10', undefined],
+  );
+  const began = world.wall - 2_000;
+  assert.deepEqual(world.recorder.stretches(), [
+    { from: began, until: world.wall - 700, sinceVersion: '1', untilVersion: '10' },
+  ]);
+});
+
+test('what has been dropped is not called watched: stretches begin where the last of it ended', () => {
+  const world = started({ maxEnded: 1 });
+  for (const [i, uid] of ['a', 'b', 'c'].entries()) {
+    const pod = { ...holder(uid), resourceVersion: `${10 + 2 * i}` };
+    world.pass(10);
+    world.index.slice().upsert(pod);
+    world.recorder.now();
+    world.index.slice().remove({ ...pod, resourceVersion: `${11 + 2 * i}` });
+    world.recorder.now();
+  }
+  world.pass(10);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((uid) => world.recorder.pieces(X, uid).map(({ untilVersion }) => untilVersion)),
+    [[], [], ['15']],
+  );
+  world.recorder.look();
+  const at = world.wall;
+  assert.deepEqual(world.recorder.stretches(), [{ from: at - 20, until: at, sinceVersion: '13', untilVersion: '15' }]);
+});
+
+test('whoever listens is told which pod at which address has another history, an unreadable object too', () => {
+  const world = started();
+  const told: string[] = [];
+  const stop = world.recorder.onChange((ip, uid) => void told.push(`${ip} ${uid}`));
+  const pod = holder('a');
+  world.index.slice().upsert(pod);
+  world.recorder.now();
+  world.pass(5);
+  world.index.slice().upsert({ ...pod, resourceVersion: '11', ready: false });
+  world.recorder.now();
+  assert.deepEqual(told.splice(0), [`${X} a`]);
+  world.index.slice().upsert({ ...pod, resourceVersion: '12', labels: { app: 'other' } });
+  world.recorder.now();
+  assert.deepEqual(told.splice(0), [`${X} a`]);
+  world.index.slice().setAside({ key: '?', namespace: undefined, name: undefined, ips: [X], reason: '' });
+  world.recorder.look();
+  assert.deepEqual(told.splice(0), [`${X} `]);
+  world.index.slice().remove({ ...pod, resourceVersion: '13' });
+  world.recorder.now();
+  assert.deepEqual(told.splice(0), [`${X} a`]);
+  stop();
+  world.index.slice().upsert({ ...holder('b'), resourceVersion: '14' });
+  world.recorder.now();
+  assert.deepEqual(told, []);
+});
+
+test('B8 after a restore of etcd what is heard comes after all that was known before', () => {
+  const world = started();
+  world.index.slice().upsert({ ...holder('a'), resourceVersion: '900' });
+  world.recorder.now();
+  world.pass(10);
+  world.index.slice().beginReplace().commit('500', { forget: true });
+  world.recorder.now();
+  const [piece] = world.recorder.pieces(X, 'a');
+  assert.deepEqual([piece?.sinceVersion, piece?.untilVersion], ['900', inEra('500', 1)]);
+  assert.equal(world.recorder.stretches()[0]?.untilVersion, inEra('500', 1));
 });

@@ -1,0 +1,125 @@
+import { median, quantile, ratios, spread } from './statistics.ts';
+import type { Row } from './table.ts';
+
+/** One minute of one process. */
+export interface Minute {
+  readonly cpuShare: number;
+  readonly events: number;
+  readonly p99: number;
+  readonly stallMs: number;
+  readonly grownMb: number;
+  readonly rssMb: number;
+}
+
+export interface Round {
+  readonly off: Minute;
+  readonly on: Minute;
+  /** As `on`, with a database that swallows everything, and goes on not to answer. */
+  readonly hole: Minute;
+  /** Of each table's rows, milliseconds. */
+  readonly lags: readonly (readonly number[])[];
+  readonly walPerEvent: number;
+  /** What the tables and their indexes are afterwards, as a multiple of what they were after the first snapshot. */
+  readonly swollen: number;
+  /** From the moment the database answers again until nothing is behind. */
+  readonly recoveredMs: number;
+}
+
+export function rowsOf(
+  rounds: readonly Round[],
+  { pods, flushMs, tables }: { pods: number; flushMs: number; tables: readonly string[] },
+): readonly Row[] {
+  const of = (state: 'off' | 'on' | 'hole', pick: (minute: Minute) => number): number[] =>
+    rounds.map((round) => pick(round[state]));
+  const name = `${Math.round(median(of('on', (one) => one.events)))} events/s on ${pods.toLocaleString('en')} pods`;
+  const percent = (values: readonly number[]): string =>
+    `${spread(
+      values.map((value) => value * 100),
+      1,
+    )} %`;
+  const more = (state: 'on' | 'hole'): Row => {
+    const [ours, floor] = [of(state, (one) => one.cpuShare), of('off', (one) => one.cpuShare)];
+    const added = ours.map((share, round) => share - (floor[round] ?? Number.NaN));
+    return {
+      what: `${name}${SAY[state]}: CPU`,
+      ours: percent(ours),
+      floor: percent(floor),
+      result: `${percent(added)} more`,
+      target: '≤ 25 % of a core more',
+      met: median(added) <= 0.25,
+    };
+  };
+  const waits = (state: 'on' | 'hole'): Row => {
+    const [ours, floor] = [of(state, (one) => one.p99), of('off', (one) => one.p99)];
+    const ratio = ratios(ours, floor);
+    return {
+      what: `${name}${SAY[state]}: a lookup waits, p99`,
+      ours: `${spread(ours)} ms`,
+      floor: `${spread(floor)} ms`,
+      result: `× ${spread(ratio)}; longest stall ${spread(
+        of(state, (one) => one.stallMs),
+        0,
+      )} ms, ${spread(
+        of('off', (one) => one.stallMs),
+        0,
+      )} without`,
+      target: '≤ 1.5 × without sinks',
+      met: median(ratio) <= 1.5,
+    };
+  };
+  const grown = of('hole', (one) => one.grownMb);
+  const grownOff = of('off', (one) => one.grownMb);
+  const grownMore = grown.map((mb, round) => mb - (grownOff[round] ?? Number.NaN));
+  return [
+    ...tables.map((table, i): Row => {
+      const lags = rounds.flatMap((round) => round.lags[i] ?? []).map((lag) => lag / 1000);
+      return {
+        what: `${name}: rows of ${table} are behind, p99 of ${lags.length}`,
+        ours: `${quantile(lags, 0.99).toFixed(2)} s`,
+        floor: `${(flushMs / 1000).toFixed(2)} s between flushes`,
+        result: `p50 ${quantile(lags, 0.5).toFixed(2)} s, ${lags.filter((lag) => lag === Infinity).length} never came`,
+        target: '≤ the interval + 1 s',
+        met: quantile(lags, 0.99) <= flushMs / 1000 + 1,
+      };
+    }),
+    more('on'),
+    waits('on'),
+    more('hole'),
+    waits('hole'),
+    {
+      what: `${name}${SAY.hole}: heap grows in a minute`,
+      ours: `${spread(grown, 1)} MB`,
+      floor: `${spread(grownOff, 1)} MB`,
+      result: `${spread(grownMore, 1)} MB more`,
+      target: 'flat: ≤ 2 MB more than without sinks',
+      met: median(grownMore) <= 2,
+    },
+    {
+      what: `${name} into Postgres: its log, per event`,
+      ours: `${spread(
+        rounds.map((round) => round.walPerEvent),
+        0,
+      )} B`,
+      floor: '',
+      result: `after a minute the tables are × ${spread(rounds.map((round) => round.swollen))}`,
+      target: '',
+      met: undefined,
+    },
+    {
+      what: 'Postgres answers again → nothing is behind',
+      ours: `${spread(rounds.map((round) => round.recoveredMs / 1000))} s`,
+      floor: '',
+      result: `peak RSS ${spread(
+        of('hole', (one) => one.rssMb),
+        0,
+      )} MB, without sinks ${spread(
+        of('off', (one) => one.rssMb),
+        0,
+      )} MB`,
+      target: '',
+      met: undefined,
+    },
+  ];
+}
+
+const SAY = { on: ' into Postgres', hole: ', Postgres silent' } as const;

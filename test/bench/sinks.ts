@@ -114,7 +114,10 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     const back = Date.now();
     await untilEqual(postgres, schema, back);
     return {
-      ...{ off, on, hole, lags },
+      off,
+      on,
+      hole,
+      lags,
       walPerEvent: (after.wal - before.wal) / (seconds * on.events),
       swollen: after.bytes / before.bytes,
       recoveredMs: Date.now() - back,

@@ -14,6 +14,7 @@ import type { Remark } from './http/context.ts';
 import type { HttpPlug } from './http/plug.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
+import type { Archive } from './joined-past.ts';
 import type { Clock } from './kubernetes/clock.ts';
 import type { Log } from './log.ts';
 import type { Families, Metrics } from './metrics.ts';
@@ -90,6 +91,8 @@ export interface NamespaceSource {
 /** A capability that is part of the running service. */
 export interface Plugged {
   readonly http?: HttpPlug;
+  /** Where who had an address is kept for longer than in memory; of several the first one is asked. */
+  readonly archive?: Archive;
   /** What `/ready?verbose` says of it. */
   remarks?(): readonly Remark[];
   /** Called once, after the server has stopped; the last one plugged in comes first. */

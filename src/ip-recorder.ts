@@ -175,6 +175,12 @@ export class IpRecorder {
     return toPieces(ip, changesOnly(toPoints(own))).map((piece) => this.#pieceToWall(piece));
   }
 
+  /** The same of all that held an address. */
+  piecesOf(ip: string): readonly Piece[] {
+    const uids = new Set(this.#history.of(ip, -Infinity).map(({ holder }) => holder?.uid ?? ''));
+    return [...uids].flatMap((uid) => this.pieces(ip, uid));
+  }
+
   /** When this process was watching, as far as that is proven and nothing of it has been dropped: there `pieces` says all there is. */
   stretches(): readonly Stretch[] {
     const { reach, reachVersion } = this.#history;

@@ -1,54 +1,261 @@
+import type { View } from './index/answer.ts';
+import { answerThen, tenureOf } from './index/history/answer-then.ts';
 import type { Then } from './index/history/answer-then.ts';
+import { isHeld } from './index/history/interval.ts';
 import type { Tenure } from './index/history/interval.ts';
+import type { Knowledge } from './index/history/merge.ts';
+import { toIntervals } from './index/history/piece.ts';
+import type { Piece, Stretch } from './index/history/piece.ts';
+import { coursesIn, join, windowAround } from './index/history/recall.ts';
+import type { Course, Window } from './index/history/recall.ts';
+import { commonHoles, holesBetween, holesSince, Unwatched } from './index/history/unwatched.ts';
+import type { Hole } from './index/history/unwatched.ts';
 import type { IpRecorder } from './ip-recorder.ts';
 
-/** A canonical address, and a time in milliseconds since 1970. */
-export interface Moment {
+/** All times in this file are milliseconds since 1970, by the wall clock as it is now. */
+
+/** Where history is kept for longer than in memory. */
+export interface Archive {
+  /** What ended longer ago is dropped. */
+  readonly retentionMs: number;
+  /** Rejects where it cannot be read, in no more than two seconds or so. */
+  recall(choose: (watched: readonly Stretch[]) => Wanted): Promise<readonly Piece[]>;
+  search(search: ArchiveSearch): Promise<ArchiveFound>;
+}
+
+/** What is to be read, all at once. */
+export interface Wanted {
+  readonly windows: readonly Window[];
+  readonly courses: readonly Course[];
+}
+
+export type Whose =
+  { readonly ip: string } | { readonly uid: string } | { readonly namespace: string; readonly name: string };
+
+export interface Search {
+  readonly whose: Whose;
+  /** Holds that touch [since, until). */
+  readonly since: number;
+  readonly until: number;
+  /** Those after it, in the order of beginning, address and uid. */
+  readonly after: readonly [from: number, ip: string, uid: string] | undefined;
+  readonly size: number;
+}
+
+export interface ArchiveSearch extends Search {
+  /** Of holds that ended from here on all is wanted, of those that ended before the first `size`. */
+  readonly recent: number;
+}
+
+export interface ArchiveFound {
+  readonly watched: readonly Stretch[];
+  readonly recent: readonly Piece[];
+  /** The last piece of each. */
+  readonly old: readonly Piece[];
+}
+
+/** What this process has heard itself. */
+export type Memory = Pick<
+  IpRecorder,
+  'isReady' | 'reach' | 'now' | 'at' | 'holes' | 'tenures' | 'pieces' | 'piecesOf' | 'stretches'
+>;
+
+export interface JoinedPastOptions {
+  readonly memory: Memory;
+  readonly archive: Archive | undefined;
+  readonly view: View;
+  readonly isHostIp: (ip: string) => boolean;
+}
+
+type Recalled = Then | { readonly kind: 'unavailable' };
+
+interface Question {
   readonly ip: string;
   readonly time: number;
 }
 
-/** Who had an address when: what is in memory. */
-export class JoinedPast {
-  readonly #memory: IpRecorder;
+interface Found {
+  readonly tenures: Iterable<Tenure | undefined>;
+  readonly holes: readonly Hole[];
+}
 
-  constructor(memory: IpRecorder) {
-    this.#memory = memory;
+/** Clocks of two replicas differ by less. */
+const SKEW_MS = 300_000;
+
+/**
+ * Who had an address when, of memory and archive together: what one of them does not know the other one may. Where memory alone decides
+ * the archive is not asked, and where the archive cannot be asked memory answers for the times in which it was watching.
+ */
+export class JoinedPast {
+  readonly #options: JoinedPastOptions;
+
+  constructor(options: JoinedPastOptions) {
+    this.#options = options;
   }
 
   get isReady(): boolean {
-    return this.#memory.isReady;
+    return this.#options.memory.isReady;
   }
 
   get reach(): number {
-    return this.#memory.reach;
+    const { memory, archive } = this.#options;
+    return archive ? Math.min(memory.reach, memory.now() - archive.retentionMs) : memory.reach;
   }
 
   now(): number {
-    return this.#memory.now();
+    return this.#options.memory.now();
   }
 
-  at(questions: readonly Moment[]): readonly Then[] {
-    return questions.map(({ ip, time }) => this.#memory.at(ip, time));
+  at(questions: readonly Question[]): readonly Recalled[] | Promise<readonly Recalled[]> {
+    const { memory, archive } = this.#options;
+    const own = questions.map(({ ip, time }) => memory.at(ip, time));
+    if (!archive) return own;
+    const undecided = own.flatMap((then, i) => (isDecided(then) ? [] : [i]));
+    if (undecided.length === 0) return own;
+    const { reach } = this;
+    const open = undecided.filter((i) => (questions[i] as Question).time >= reach);
+    return open.length === 0 ? own : this.#recall(archive, questions, own, open);
   }
 
-  search(search: Search): Found {
+  search(search: Search): Found | Promise<Found | undefined> {
+    const { memory, archive } = this.#options;
     const { whose, since, until } = search;
+    const found: Found = {
+      tenures: memory.tenures('ip' in whose ? whose.ip : undefined),
+      holes: memory.holes(since, until),
+    };
+    return archive ? this.#searchBoth(archive, search, found) : found;
+  }
+
+  /** With better answers to the questions of those indices. */
+  async #recall(
+    archive: Archive,
+    questions: readonly Question[],
+    own: readonly Then[],
+    open: readonly number[],
+  ): Promise<readonly Recalled[]> {
+    const asked = open.map((i) => questions[i] as Question);
+    const holes = this.#ownHoles();
+    const better = await this.#ask(archive, asked, holes);
+    const unwatched = new Unwatched(holes);
+    const answers: Recalled[] = [...own];
+    for (const [n, i] of open.entries()) {
+      const then = better?.[n];
+      if (then) answers[i] = then;
+      else if (unwatched.around(asked[n]?.time ?? 0)) answers[i] = { kind: 'unavailable' };
+    }
+    return answers;
+  }
+
+  async #ask(
+    archive: Archive,
+    questions: readonly Question[],
+    ownHoles: readonly Hole[],
+  ): Promise<readonly Then[] | undefined> {
+    const { memory, view, isHostIp } = this.#options;
+    // As it is before the archive is read: what is learned meanwhile may contradict the choice.
+    const watched = memory.stretches();
+    const pieces = new Map(questions.map(({ ip }) => [ip, memory.piecesOf(ip)]));
+    let archivedWatched: readonly Stretch[] = [];
+    let unwatched = new Unwatched();
+    let courses: readonly Course[] = [];
+    const read = await archive
+      .recall((stretches) => {
+        archivedWatched = stretches;
+        unwatched = new Unwatched(commonHoles(ownHoles, holesBetween(stretches)));
+        const windows = questions.map(({ ip, time }) => windowAround(ip, time, unwatched));
+        courses = windows.flatMap((window) => coursesIn(window, pieces.get(window.ip) ?? []));
+        return { windows, courses };
+      })
+      .catch(() => undefined); // whoever reads has logged it
+    if (!read) return undefined;
+    const readOf = Map.groupBy(read, ({ ip }) => ip);
+    const coursesOf = Map.groupBy(courses, ({ ip }) => ip);
+    const intervals = new Map(
+      Array.from(pieces, ([ip, own]) => {
+        const archived: Knowledge = { pieces: readOf.get(ip) ?? [], watched: archivedWatched };
+        const joined = join({ memory: { pieces: own, watched }, archived, courses: coursesOf.get(ip) ?? [] });
+        return [ip, toIntervals(joined)];
+      }),
+    );
+    return questions.map(({ ip, time }) =>
+      answerThen(ip, time, {
+        intervals: intervals.get(ip) ?? [],
+        unwatched,
+        reach: -Infinity,
+        view,
+        isHostIp,
+      }),
+    );
+  }
+
+  async #searchBoth(archive: Archive, search: Search, own: Found): Promise<Found | undefined> {
+    const { memory } = this.#options;
+    const { since, until, whose } = search;
+    const ownHoles = this.#ownHoles();
+    const recent = oldestEnd(memory.reach, memory.holes(-Infinity, Infinity)) - SKEW_MS;
+    const found = await archive.search({ ...search, recent }).catch(() => undefined);
+    if (!found) return isWatched(ownHoles, since, until) ? own : undefined;
+    const holes = commonHoles(ownHoles, holesBetween(found.watched));
+    const unwatched = new Unwatched(holes);
     return {
-      tenures: this.#memory.tenures('ip' in whose ? whose.ip : undefined),
-      holes: this.#memory.holes(since, until),
+      tenures: tenuresOf(whose, { memory, archived: found, unwatched }),
+      holes: holes.filter((hole) => hole.from < until && (hole.until ?? Infinity) > since),
     };
   }
+
+  /** What memory has dropped it does not know. */
+  #ownHoles(): readonly Hole[] {
+    const { memory } = this.#options;
+    return holesSince(memory.reach, memory.holes(-Infinity, Infinity));
+  }
 }
 
-export interface Search {
-  readonly whose:
-    { readonly ip: string } | { readonly uid: string } | { readonly namespace: string; readonly name: string };
-  readonly since: number;
-  readonly until: number;
+/** Whether memory alone says all there is to say. */
+function isDecided(then: Then): boolean {
+  if (then.kind === 'ambiguous' || then.kind === 'none') return true;
+  return then.kind === 'one' && !then.inferred && then.tenure.from.observed && then.tenure.until?.observed !== false;
 }
 
-export interface Found {
-  readonly tenures: Iterable<Tenure | undefined>;
-  readonly holes: readonly { readonly from: number; readonly until: number | undefined }[];
+/** Nothing that memory knows ended before. */
+function oldestEnd(reach: number, holes: readonly Hole[]): number {
+  const hole = new Unwatched(holes).around(reach);
+  if (!hole) return reach;
+  return hole.from === -Infinity ? (hole.until ?? reach) : hole.from;
 }
+
+const isWatched = (holes: readonly Hole[], since: number, until: number): boolean =>
+  !holes.some((hole) => hole.from < until && (hole.until ?? Infinity) > since);
+
+interface Sources {
+  readonly memory: Memory;
+  readonly archived: ArchiveFound;
+  readonly unwatched: Unwatched;
+}
+
+/** Every tenure of somebody; undefined for what is looked at and is none. */
+function* tenuresOf(whose: Whose, { memory, archived, unwatched }: Sources): Generator<Tenure | undefined> {
+  const own = new Map<string, readonly Piece[]>();
+  for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {
+    if (tenure && isOf(tenure, whose)) {
+      const { ip, holder } = tenure;
+      own.set(`${ip} ${holder.uid}`, memory.pieces(ip, holder.uid));
+    }
+    yield undefined;
+  }
+  const recent = join({
+    memory: { pieces: [...own.values()].flat(), watched: memory.stretches() },
+    archived: { pieces: archived.recent, watched: archived.watched },
+    courses: [],
+  });
+  for (const interval of toIntervals([...recent, ...archived.old])) {
+    yield isHeld(interval) && !interval.goesOn ? tenureOf(interval, interval, unwatched) : undefined;
+  }
+}
+
+const isOf = ({ ip, holder }: Tenure, whose: Whose): boolean =>
+  'ip' in whose
+    ? ip === whose.ip
+    : 'uid' in whose
+      ? holder.uid === whose.uid
+      : holder.name === whose.name && holder.namespace === whose.namespace;

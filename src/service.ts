@@ -6,6 +6,7 @@ import type { HttpPlug } from './http/plug.ts';
 import { PodIndex } from './index/pod-index.ts';
 import { IpRecorder } from './ip-recorder.ts';
 import { JoinedPast } from './joined-past.ts';
+import type { Archive } from './joined-past.ts';
 import { ApiClient } from './kubernetes/client.ts';
 import { SystemClock } from './kubernetes/clock.ts';
 import { findAccess } from './kubernetes/credentials.ts';
@@ -112,6 +113,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
   });
   metrics.observe(() => ({ history_intervals: past.intervals, history_depth_seconds: past.depthMs / 1000 }));
   const plugs: HttpPlug[] = [];
+  let archive: Archive | undefined;
   const remarks: (() => readonly Remark[])[] = [];
   for (const { name, plug } of capabilities) {
     const plugged = await plug({
@@ -126,6 +128,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     });
     starting.defer(async () => await plugged.close?.());
     if (plugged.http) plugs.push(plugged.http);
+    archive ??= plugged.archive;
     remarks.push(() => plugged.remarks?.() ?? []);
   }
   const server = await createServer(
@@ -141,7 +144,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
       clock,
       version,
       view,
-      past: new JoinedPast(past),
+      past: new JoinedPast({ memory: past, archive, view, isHostIp: (ip) => index.isHostIp(ip) }),
       limits,
       log: log.child({ component: 'http' }),
     },

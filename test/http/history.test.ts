@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Past } from '../../src/http/context.ts';
+import type { View } from '../../src/index/answer.ts';
 import { instantOf } from '../../src/http/instant.ts';
 import { JoinedPast } from '../../src/joined-past.ts';
 import type { Pod } from '../../src/pod.ts';
@@ -13,6 +14,10 @@ import { startService } from './support/service.ts';
 
 const X = '10.0.0.1';
 const START = Date.UTC(2026, 10, 20, 14, 0, 0);
+
+/** Without an archive. */
+const pastOf = ({ recorder, index }: RecordedIndex, view: View = { partial: false, clusterCidrs: [] }): JoinedPast =>
+  new JoinedPast({ memory: recorder, archive: undefined, view, isHostIp: (ip) => index.isHostIp(ip) });
 
 const iso = (seconds: number): string => new Date(START + seconds * 1000).toISOString();
 
@@ -41,7 +46,7 @@ async function handedOn(t: TestContext, options: { maxEnded?: number; partial?: 
   slice.remove({ ...a, resourceVersion: '2001' });
   slice.upsert({ ...b, resourceVersion: '2002' });
   at(60);
-  const service = await startService(t, { past: new JoinedPast(world.recorder), view });
+  const service = await startService(t, { past: pastOf(world, view), view });
   return { ...service, world, slice, a, b, at };
 }
 
@@ -179,7 +184,7 @@ test('what was is answered however old the index has become, but not before anyt
   assert.equal((await ask(port, `/pod?ip=${X}`)).status, 503);
   assert.equal((await ask(port, `/pod?ip=${X}&at=-45s`)).status, 200);
   const other = new RecordedIndex();
-  const service = await startService(t, { past: new JoinedPast(other.recorder) });
+  const service = await startService(t, { past: pastOf(other) });
   for (const path of [`/pod?ip=${X}&at=-45s`, `/pods/history?ip=${X}`]) {
     const { status, json, headers } = await ask(service.port, path);
     assert.deepEqual([status, json['code'], headers.get('retry-after')], [503, 'not_synced', '1']);
@@ -308,7 +313,7 @@ test('what was dropped for want of room is beyond what is known, and so is what 
 
 test('what memory does not know is waited for: one question or many, and lookups of the present do not wait', async (t) => {
   const { world } = await handedOn(t);
-  const memory = new JoinedPast(world.recorder);
+  const memory = pastOf(world);
   const asked: number[] = [];
   const answers: (() => void)[] = [];
   const past: Past = {

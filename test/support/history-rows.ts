@@ -1,9 +1,8 @@
 import type { Piece, Stretch } from '../../src/index/history/piece.ts';
 import { textOrNull } from '../../src/sinks/postgres/values.ts';
-import type { RealPostgres } from './real-postgres.ts';
 
 export interface Place {
-  readonly postgres: RealPostgres;
+  readonly query: (sql: string, values: readonly unknown[]) => Promise<unknown>;
   readonly schema: string;
   readonly cluster: string;
 }
@@ -12,7 +11,7 @@ const timeOf = (ms: number | undefined): string | null =>
   ms === undefined ? null : ms === -Infinity ? '-infinity' : new Date(ms).toISOString();
 
 /** Writes pieces into `ip_history` as they are. */
-export async function insertPieces({ postgres, schema, cluster }: Place, pieces: readonly Piece[]): Promise<void> {
+export async function insertPieces({ query, schema, cluster }: Place, pieces: readonly Piece[]): Promise<void> {
   const rows = pieces.map(({ ip, holder, ...piece }) => ({
     cluster,
     ip,
@@ -37,19 +36,16 @@ export async function insertPieces({ postgres, schema, cluster }: Place, pieces:
     finished_version: piece.finishedVersion ?? null,
     until_version: piece.untilVersion ?? null,
   }));
-  await postgres.query(
+  await query(
     `INSERT INTO ${schema}.ip_history SELECT * FROM jsonb_populate_recordset(NULL::${schema}.ip_history, $1)`,
     [JSON.stringify(rows)],
   );
 }
 
 /** The same of times in which somebody was watching. */
-export async function insertStretches(
-  { postgres, schema, cluster }: Place,
-  stretches: readonly Stretch[],
-): Promise<void> {
+export async function insertStretches({ query, schema, cluster }: Place, stretches: readonly Stretch[]): Promise<void> {
   for (const { from, until, sinceVersion, untilVersion } of stretches) {
-    await postgres.query(
+    await query(
       `INSERT INTO ${schema}.ip_history_watched (cluster, since_version, until_version, watched_from, watched_until)
        VALUES ($1, $2, $3, $4, $5)`,
       [cluster, sinceVersion, untilVersion, timeOf(from), timeOf(until)],

@@ -92,16 +92,18 @@ function notObserved(moment: Moment, { intervals, unwatched }: Known): Then {
   /** Until when it is known to have gone on. */
   const endOf = ({ from, until }: Held): Moment => (until === undefined ? Infinity : unwatched.ending(from, until).at);
   for (const interval of intervals.filter(isHeld)) {
-    if (interval.from <= moment && (!before || isFirst(interval, before, endOf(before) - endOf(interval))))
+    if (interval.from <= moment && isNearer(interval, before, -endOf(interval), before && -endOf(before)))
       before = interval;
-    if (endOf(interval) > moment && (!after || isFirst(interval, after, interval.from - after.from))) after = interval;
+    if (endOf(interval) > moment && isNearer(interval, after, interval.from, after?.from)) after = interval;
   }
   const tenure = (one: typeof before): Tenure | undefined => one && tenureOf(one, lastOf(one, intervals), unwatched);
   return { kind: 'not-observed', before: tenure(before), after: tenure(after) };
 }
 
 /** Of two that are equally near, always the same one. */
-const isFirst = (a: Held, b: Held, order: number): boolean => order < 0 || (order === 0 && a.holder.uid < b.holder.uid);
+function isNearer(a: Held, b: Held | undefined, ofA: Moment, ofB: Moment = Infinity): boolean {
+  return b === undefined || ofA < ofB || (ofA === ofB && a.holder.uid < b.holder.uid);
+}
 
 function one({ interval }: Claim, { intervals, unwatched }: Known, inferred: boolean): Then {
   return { kind: 'one', tenure: tenureOf(interval, lastOf(interval, intervals), unwatched), inferred };

@@ -48,9 +48,12 @@ export function toPoints(intervals: readonly HeardInterval[]): readonly Point[] 
     if (until === undefined || untilVersion === undefined || goesOn) continue;
     points.set(untilVersion, { version: untilVersion, at: until, state: undefined });
   }
-  for (const { sinceVersion: version, from: at, holder } of intervals) {
+  // Of a long hold the first intervals may have been dropped.
+  const beginnings = new Set(intervals.map(({ from }) => from));
+  for (const { sinceVersion: version, from: at, heldFrom, holder } of intervals) {
     const [terminating, finished] = holder ? [isTerminating(holder), isFinished(holder)] : [false, false];
-    points.set(version, { version, at, state: { holder, terminating, finished } });
+    const state = { holder, terminating, finished };
+    points.set(version, { version, at, state, heldFrom: beginnings.has(heldFrom) ? undefined : heldFrom });
   }
   return inOrder(points.values());
 }

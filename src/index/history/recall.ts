@@ -65,13 +65,18 @@ export function join({ memory, archived, courses }: Joined): readonly Piece[] {
   const whole = new Map(courses.map(({ ip, uid, sinceVersion }) => [keyFor(ip, uid), sinceVersion]));
   const first = memory.watched[0]?.sinceVersion;
   return [...new Set([...own.keys(), ...read.keys()])].flatMap((key) => {
-    const [mine, pieces] = [own.get(key) ?? [], read.get(key) ?? []];
+    const [mine, pieces] = [own.get(key) ?? [], once(read.get(key) ?? [])];
     if (mine.length === 0 && pieces.every((piece) => isOverBefore(piece, first))) return pieces;
     const since = whole.get(key);
     const watched = since === undefined ? speaking(archived.watched, pieces) : beginning(archived.watched, since);
     return merge({ pieces: mine, watched: memory.watched }, { pieces, watched });
   });
 }
+
+/** A row is read with each window that it touches. */
+const once = (pieces: readonly Piece[]): readonly Piece[] => [
+  ...new Map(pieces.map((piece) => [piece.sinceVersion, piece])).values(),
+];
 
 const keyFor = (ip: string, uid: string): string => `${ip} ${uid}`;
 const keyOf = ({ ip, holder }: Piece): string => keyFor(ip, holder?.uid ?? '');

@@ -4,6 +4,8 @@ import type { Check, Values } from '../../settings/schema.ts';
 import { POSTGRES, POSTGRES_CHECKS } from '../postgres/settings.ts';
 import { FAMILIES } from './snapshot-metrics.ts';
 
+const HOUR = 3_600_000;
+
 /** All settings of the snapshot, in the order of the documentation. Always loaded; what they switch on is not. */
 export const SNAPSHOT = {
   snapshot: setting({
@@ -23,6 +25,15 @@ export const SNAPSHOT = {
     fallbackText: '3s',
     example: '3s',
     parse: duration(100, 60_000),
+  }),
+  snapshotHistoryRetention: setting({
+    variable: 'SNAPSHOT_HISTORY_RETENTION',
+    flag: '--snapshot-history-retention <duration>',
+    help: 'how long who had an address is kept in Postgres; 0: not at all',
+    fallback: 720 * HOUR,
+    fallbackText: '720h',
+    example: '2160h',
+    parse: duration(0, 100_000 * HOUR),
   }),
   ...POSTGRES,
 } as const;

@@ -1,4 +1,5 @@
 import type { Families, Metrics } from '../../metrics.ts';
+import type { HistoryArchive } from './history-archive.ts';
 import type { Writer } from '../postgres/writer.ts';
 
 export const FAMILIES = {
@@ -25,6 +26,11 @@ export const FAMILIES = {
     help: 'Attempts to reach or to write Postgres that failed, by what was wrong',
     labels: { class: ['connection', 'read-only', 'full', 'conflict', 'timeout', 'setup', 'poison'] },
   },
+  snapshot_history_reads_total: {
+    type: 'counter',
+    help: 'Times the history in Postgres was read for questions that memory cannot answer; refused: too many were reading',
+    labels: { result: ['ok', 'failed', 'refused'] },
+  },
 } as const satisfies Families;
 
 export function publish(metrics: Metrics, writer: Writer): void {
@@ -44,5 +50,11 @@ export function publish(metrics: Metrics, writer: Writer): void {
   metrics.publish('snapshot_comparisons_total', FAMILIES.snapshot_comparisons_total, () => [[[], counts.comparisons]]);
   metrics.publish('snapshot_failures_total', FAMILIES.snapshot_failures_total, () =>
     Object.entries(counts.failures).map(([failure, count]) => [[failure], count] as const),
+  );
+}
+
+export function publishReads(metrics: Metrics, { counts }: HistoryArchive): void {
+  metrics.publish('snapshot_history_reads_total', FAMILIES.snapshot_history_reads_total, () =>
+    Object.entries(counts).map(([result, count]) => [[result], count] as const),
   );
 }

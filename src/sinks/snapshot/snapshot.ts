@@ -10,10 +10,11 @@ import { migrate } from '../postgres/migrate.ts';
 import { standingOf } from '../postgres/standing.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
+import { HistoryArchive, READ_LIMITS } from './history-archive.ts';
 import { PodTruth } from './pod-truth.ts';
 import { podsTable } from './pods-table.ts';
 import type { SnapshotSettings } from './settings.ts';
-import { publish } from './snapshot-metrics.ts';
+import { publish, publishReads } from './snapshot-metrics.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
@@ -28,6 +29,8 @@ export interface Surroundings {
 }
 
 export interface Snapshot {
+  /** How the history is read; undefined: none is kept. */
+  readonly archive?: HistoryArchive;
   /** For `/ready?verbose`. */
   remarks(): readonly [{ readonly name: string; readonly ok: boolean; readonly message: string }];
   close(): Promise<void>;
@@ -57,9 +60,11 @@ export function plug(surroundings: Surroundings): Snapshot {
     flushMs,
   });
   publish(metrics, writer);
+  const reading = readerOf(surroundings);
   const ending = new AbortController();
   const running = writer.run(ending.signal);
   return {
+    ...(reading && { archive: reading.archive }),
     remarks() {
       const { asked, leading, failing, quarantined } = writer;
       const standing = { asked, leading, failing, quarantined: quarantined.size, lagMs: writer.lagMs() };
@@ -68,7 +73,19 @@ export function plug(surroundings: Surroundings): Snapshot {
     async close() {
       ending.abort();
       await running;
-      await database.close();
+      await Promise.all([database.close(), reading?.database.close()]);
     },
   };
 }
+
+/** By connections of its own: a question waits for no writer. */
+function readerOf({ settings, clock, log, metrics }: Surroundings) {
+  const { podwhoisSchema: schema, clusterName: cluster, snapshotHistoryRetention: retentionMs } = settings;
+  if (retentionMs === 0) return undefined;
+  const database = new Database({ access: accessOf(settings), poolSize: READERS, log, limits: READ_LIMITS });
+  const archive = new HistoryArchive({ database, schema, cluster, retentionMs, clock, log });
+  publishReads(metrics, archive);
+  return { database, archive };
+}
+
+const READERS = 2;

@@ -95,7 +95,7 @@ async function stage(t: TestContext, port = postgres.port): Promise<Stage> {
   };
   const options = { schema, cluster: 'here', retentionMs: 3_600_000, clock, log };
   const archive = new HistoryArchive({ ...options, database: counting });
-  const place = { postgres, schema };
+  const place = { query: async (sql: string, values: readonly unknown[]) => await postgres.query(sql, values), schema };
   await insertStretches({ ...place, cluster: 'here' }, [
     { from: START, until: START + 600_000, sinceVersion: '100', untilVersion: '9000' },
   ]);

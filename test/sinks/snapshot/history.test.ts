@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
+import type { Piece } from '../../../src/index/history/piece.ts';
+import { createLog } from '../../../src/log.ts';
+import { readServeSettings } from '../../../src/serve-settings.ts';
+import { startService } from '../../../src/service.ts';
+import { startSimulator } from '../../../src/simulator/simulator.ts';
+import type { Simulator } from '../../../src/simulator/simulator.ts';
+import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { Database } from '../../../src/sinks/postgres/database.ts';
+import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { insertPieces, insertStretches } from '../../support/history-rows.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+import { TcpProxy } from '../../support/tcp-proxy.ts';
+import { until } from '../../support/until.ts';
+
+/** What a user sees of the history in Postgres: over HTTP, of the whole service, with rows that other processes have written. */
+
+let postgres: RealPostgres;
+let simulator: Simulator;
+before(async () => {
+  postgres = await startPostgres();
+  simulator = await startSimulator({ pods: 20 });
+});
+after(async () => {
+  await simulator.close();
+  await postgres.down();
+});
+
+const X = '10.99.0.1';
+const MINUTE = 60_000;
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: Record<string, unknown>;
+}
+
+/** A service that begins now, and a history that another process has written until ten minutes ago, but for a time in which it was away. */
+async function stage(t: TestContext, port = postgres.port, more: Readonly<Record<string, string>> = {}) {
+  const schema = postgres.schema();
+  const database = new Database({
+    access: accessOf(postgres.settings()),
+    poolSize: 1,
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+  });
+  await migrate(database, schema);
+  await database.close();
+  const began = Math.floor(Date.now() / 1000) * 1000;
+  const ago = (minutes: number): number => began - minutes * MINUTE;
+  const place = {
+    query: async (sql: string, values: readonly unknown[]) => await postgres.query(sql, values),
+    schema,
+    cluster: 'here',
+  };
+  let version = 0;
+  const piece = (uid: string, from: number, end: number | undefined, labels = { app: uid }): Piece => ({
+    ip: X,
+    holder: {
+      uid,
+      namespace: 'shop',
+      name: uid,
+      labels,
+      serviceAccount: 'default',
+      nodeName: 'node-1',
+      workload: { kind: 'Deployment', name: 'web', source: 'pod-template-hash' },
+      hostNetwork: false,
+    },
+    heldFrom: ago(from),
+    from: ago(from),
+    until: end === undefined ? undefined : ago(end),
+    goesOn: false,
+    terminatingFrom: undefined,
+    finishedFrom: undefined,
+    sinceVersion: String((version += 2)),
+    terminatingVersion: undefined,
+    finishedVersion: undefined,
+    untilVersion: end === undefined ? undefined : String(version + 1),
+  });
+  // Watched from 180 to 120 and from 60 to 10 minutes ago; versions below the simulator's own.
+  await insertPieces(place, [
+    piece('a', 170, 150),
+    piece('b', 140, 55, { app: `"'; DROP TABLE x; --\u001b[31m\u202e` }),
+    piece('c', 50, 30),
+    piece('d', 25, 10),
+  ]);
+  await insertStretches(place, [
+    { from: ago(180), until: ago(120), sinceVersion: '1', untilVersion: '4' },
+    { from: ago(60), until: ago(10), sinceVersion: '5', untilVersion: '9' },
+  ]);
+  const environment = {
+    ...postgres.environment({ PGPORT: String(port) }),
+    K8S_API_SERVER: simulator.url,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    SNAPSHOT: 'true',
+    SNAPSHOT_HISTORY_RETENTION: '4h',
+    PODWHOIS_SCHEMA: schema,
+    CLUSTER_NAME: 'here',
+    ...more,
+  };
+  const settings = readServeSettings({ flags: {}, environment });
+  const log = createLog({ level: 'fatal', format: 'json' });
+  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
+  t.after(async () => await service.close());
+  const ask = async (path: string, body?: unknown): Promise<Answer> => {
+    const init =
+      body === undefined
+        ? {}
+        : { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const answer = await fetch(service.url + path, init);
+    return { status: answer.status, headers: answer.headers, json: (await answer.json()) as Record<string, unknown> };
+  };
+  const at = async (minutes: number, ip = X): Promise<Answer> =>
+    await ask(`/pod?ip=${ip}&at=${new Date(ago(minutes)).toISOString()}`);
+  await until(
+    'it has begun to write down',
+    async () => (await ask(`/pod?ip=10.98.0.1&at=-0`)).json['code'] !== 'not_synced',
+  );
+  return { service, schema, ask, at, ago };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+test('who had an address before the process began is read from Postgres', async (t) => {
+  const { at, ago, ask } = await stage(t);
+  const { status, json } = await at(160);
+  assert.equal(status, 200);
+  assert.deepEqual(
+    [
+      json['name'],
+      json['held_from'],
+      json['held_from_observed'],
+      json['held_until'],
+      json['held_until_observed'],
+      json['inferred'],
+    ],
+    ['a', iso(ago(170)), true, iso(ago(150)), true, false],
+  );
+  assert.deepEqual((await at(145)).json['reason'], 'no-pod', 'between two, while somebody was watching');
+  assert.deepEqual(
+    ((await at(125)).json['labels'] as Record<string, unknown>)['app'],
+    `"'; DROP TABLE x; --\u001b[31m\u202e`,
+  );
+  const held = (await at(130)).json;
+  assert.deepEqual([held['held_until'], held['held_until_observed']], [iso(ago(55)), true], 'an end beyond a hole');
+  assert.equal((await at(300)).json['reason'], 'beyond-retention');
+  assert.equal((await ask(`/pod?ip=${X}&at=${iso(Date.now() + MINUTE)}`)).status, 400);
+});
+
+test('in a hole it is inferred, or said who had the address on either side', async (t) => {
+  const { at } = await stage(t);
+  const inferred = (await at(90)).json;
+  assert.deepEqual([inferred['name'], inferred['inferred']], ['b', true]);
+  const { status, json } = await at(5);
+  const name = (side: unknown): unknown => (side as { name: string } | null)?.name;
+  assert.deepEqual([status, json['reason'], name(json['before']), json['after']], [404, 'not-observed', 'd', null]);
+  const first = (await at(200)).json;
+  assert.deepEqual(
+    [first['reason'], first['before'], name(first['after'])],
+    ['not-observed', null, 'a'],
+    'before anybody watched',
+  );
+});
+
+test('POST /pods/lookup joins what is in memory and what is in Postgres', async (t) => {
+  const { ask, ago, service } = await stage(t);
+  const [pod] = [...service.index.walk()].filter(
+    (one) => !one.hostNetwork && one.podIps.length > 0 && one.phase === 'Running',
+  );
+  const here = pod?.podIps[0] ?? '';
+  const ips = [
+    { ip: X, at: iso(ago(160)) },
+    { ip: here, at: '-0' },
+    { ip: X, at: iso(ago(40)) },
+    { ip: X, at: iso(ago(20)) },
+    X,
+  ];
+  const { json } = await ask('/pods/lookup', { ips });
+  assert.deepEqual(
+    (json['results'] as Record<string, unknown>[]).map(
+      ({ status, pod: found }) => (found as { name: string } | undefined)?.name ?? status,
+    ),
+    ['a', pod?.name, 'c', 'd', 404],
+  );
+});
+
+test('GET /pods/history lists what both know, page by page, and the times in which nobody was watching', async (t) => {
+  const { ask, ago } = await stage(t);
+  const { json } = await ask(`/pods/history?ip=${X}`);
+  const names = (page: Record<string, unknown>): unknown[] =>
+    (page['history'] as { name: string }[]).map(({ name }) => name);
+  assert.deepEqual(names(json), ['a', 'b', 'c', 'd']);
+  const holes = json['holes'] as { from: string | null; until: string | null }[];
+  assert.deepEqual(holes.slice(0, 2), [
+    { from: null, until: iso(ago(180)) },
+    { from: iso(ago(120)), until: iso(ago(60)) },
+  ]);
+  assert.equal(holes[2]?.from, iso(ago(10)));
+  assert.equal(holes.length, 3);
+  const all: unknown[] = [];
+  for (let token = ''; ;) {
+    const page = (await ask(`/pods/history?ip=${X}&limit=2${token}`)).json;
+    all.push(...names(page));
+    if (page['continue'] === undefined) break;
+    token = `&continue=${page['continue'] as string}`;
+  }
+  assert.deepEqual(all, ['a', 'b', 'c', 'd']);
+  assert.deepEqual(names((await ask('/pods/history?namespace=shop&name=c')).json), ['c']);
+  assert.deepEqual(names((await ask('/pods/history?uid=d')).json), ['d']);
+  assert.deepEqual(
+    names((await ask(`/pods/history?ip=${X}&since=${iso(ago(52))}&until=${iso(ago(28))}`)).json),
+    ['b', 'c'].slice(1),
+  );
+  const known = Date.parse(json['known_from'] as string);
+  assert.ok(Math.abs(Date.now() - 240 * MINUTE - known) < MINUTE);
+});
+
+test('black-holed: memory goes on at once, the present is not touched, and the rest is a 503 within three seconds; then all is answered again', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const { at, ask, service } = await stage(t, proxy.port);
+  assert.equal((await at(160)).json['name'], 'a');
+  proxy.blackHole = true;
+  const begun = performance.now();
+  const waiting = at(160);
+  const list = ask(`/pods/history?ip=${X}`);
+  const [pod] = [...service.index.walk()].filter(
+    (one) => !one.hostNetwork && one.podIps.length > 0 && one.phase === 'Running',
+  );
+  const here = pod?.podIps[0] ?? '';
+  assert.equal((await ask(`/pod?ip=${here}`)).json['name'], pod?.name);
+  assert.equal((await ask(`/pod?ip=10.98.0.1&at=-0`)).json['reason'], 'no-pod', 'nobody, while memory was watching');
+  assert.equal((await ask('/ready')).status, 200);
+  const before = performance.now() - begun;
+  const { status, headers, json } = await waiting;
+  assert.deepEqual([status, json['code'], headers.get('retry-after')], [503, 'history_unavailable', '1']);
+  assert.equal((await list).json['code'], 'history_unavailable');
+  const took = performance.now() - begun;
+  assert.ok(before < took && took > 1_900, `${before} ms, ${took} ms`);
+  const unsure = (await ask(`/pod?ip=${here}&at=-0`)).json;
+  assert.deepEqual(
+    [unsure['name'], unsure['held_from_observed']],
+    [pod?.name, false],
+    'a bound that memory has not seen is said as such',
+  );
+  proxy.blackHole = false;
+  proxy.cut();
+  await until('it is read again', async () => (await at(160)).json['name'] === 'a');
+});
+
+test('without SNAPSHOT_HISTORY_RETENTION nothing is read', async (t) => {
+  const { at } = await stage(t, postgres.port, { SNAPSHOT_HISTORY_RETENTION: '0' });
+  assert.equal((await at(160)).json['reason'], 'beyond-retention');
+});

@@ -16,6 +16,7 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="podwhois" \
       org.opencontainers.image.description="Which pod has this IP? Answers from memory." \
+      org.opencontainers.image.source="https://github.com/podwhois/podwhois" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

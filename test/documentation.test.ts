@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -151,6 +152,24 @@ test('every setting a document or the chart names is there', () => {
       assert.ok(settings.has(name) || OTHERS.has(name), `${page} names ${name}`);
     }
   }
+});
+
+test('every value of the chart a document names is there', () => {
+  const values = parse(read('charts/podwhois/values.yaml')) as object;
+  const at = (path: string): unknown =>
+    path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], values);
+  let found = 0;
+  for (const page of pages) {
+    if (page.startsWith('docs/decisions/')) continue; // of their time
+    for (const [, quoted, set] of read(page).matchAll(/`([a-zA-Z]+(?:\.[a-zA-Z]+)+)(?:: [^`]*)?`|--set ([\w.]+)=/g)) {
+      const path = quoted ?? set ?? '';
+      if (set === undefined && !Object.hasOwn(values, path.split('.')[0] ?? '')) continue;
+      if (/\.(ts|md|ya?ml)$/.test(path)) continue; // a file
+      assert.notEqual(at(path), undefined, `${page} names the value ${path}`);
+      found++;
+    }
+  }
+  assert.ok(found > 10);
 });
 
 test('every metric a document names is there', () => {

@@ -9,7 +9,7 @@ import type { Given, Setting } from '../src/settings/schema.ts';
 import { changedSettings } from '../src/settings/changed.ts';
 import { flagName, readSettings, SettingsError } from '../src/settings/schema.ts';
 import { boolean } from '../src/settings/parsers.ts';
-import { CONFIGURATION, withTables } from './support/write-docs.ts';
+import { CONFIGURATION, VALUES_SCHEMA, withSettings, withTables } from './support/write-docs.ts';
 
 const fromEnvironment = (environment: Record<string, string>): Settings => readCoreSettings({ flags: {}, environment });
 const fromFlags = (flags: Record<string, string>, environment: Record<string, string> = {}): Settings =>
@@ -334,4 +334,9 @@ test('the tables of docs/configuration.md are those of the settings', async () =
   const capabilities = CAPABILITIES.flatMap(({ settings }) => Object.values(settings));
   for (const { variable } of [...Object.values(CORE), ...Object.values(LOOKUP), ...capabilities])
     assert.ok(page.includes(`\`${variable}\``), variable);
+});
+
+test("the chart's schema knows every setting and no other", async () => {
+  const schema = readFileSync(VALUES_SCHEMA, 'utf8');
+  assert.equal(schema, await withSettings(schema), `${VALUES_SCHEMA} is out of date: run "npm run docs"`);
 });

@@ -35,6 +35,15 @@ test('actionlint finds nothing, also in what their shells run', realServer('acti
   assert.equal(status, 0);
 });
 
+test('one version is in the package, the chart, the plugin and the changelog, as a release wants it', () => {
+  const text = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+  const { version } = JSON.parse(text('package.json')) as { version: string };
+  const chart = parse(text('charts/podwhois/Chart.yaml')) as { version: string; appVersion: string };
+  const plugin = parse(text('src/kubectl-whois/whois.yaml')) as { spec: { version: string } };
+  assert.deepEqual([chart.version, chart.appVersion, plugin.spec.version], [version, version, `v${version}`]);
+  assert.match(text('docs/changelog.md'), new RegExp(`^## ${version.replaceAll('.', '\\.')}$`, 'm'));
+});
+
 for (const file of workflows) {
   test(`${file} has least permissions, and names actions by version or digest`, () => {
     const { permissions, jobs } = read(file);

@@ -8,6 +8,7 @@ import * as prettier from 'prettier';
 import { parseAllDocuments } from 'yaml';
 import { MIRROR } from '../../src/mirror-settings.ts';
 import { bundle } from '../../.build/bundle.ts';
+import { openapi } from '../../src/commands/openapi.ts';
 import { CORE } from '../../src/settings.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
@@ -75,7 +76,7 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
   }
 
   test('the suites of helm-unittest pass', async () => {
-    await run(serverBinary('helm-unittest'), ['--strict', CHART], { timeout: 60_000 });
+    await run(serverBinary('helm-unittest'), ['--strict', CHART], { timeout: 110_000 });
   });
 
   test("the chart's README is what helm-docs makes of its values", async () => {
@@ -102,6 +103,22 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
         .sort(),
       top('values.yaml'),
     );
+  });
+
+  test('every path of HTTP that a template names is answered', async () => {
+    const known = Object.keys((JSON.parse(await openapi()) as { paths: object }).paths);
+    const named = globSync('templates/*', { cwd: CHART, withFileTypes: true }).flatMap((entry) =>
+      entry.isFile()
+        ? [
+            ...readFileSync(join(entry.parentPath, entry.name), 'utf8').matchAll(
+              /\bpath: '?(\/[a-z]+)\b|:8080(\/[a-z]+)|\}\}(\/[a-z]+)\n/g,
+            ),
+          ]
+        : [],
+    );
+    const paths = new Set(named.map(([, probe, asked, preflight]) => probe ?? asked ?? preflight ?? ''));
+    assert.ok(paths.size > 3);
+    for (const path of paths) assert.ok(known.includes(path) || path === '/authorize', path);
   });
 
   test('every setting that a template or an example writes is one of podwhois', async () => {
@@ -325,7 +342,11 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
       }
       const lookups = `${release}-podwhois`;
       const mirrors = `${lookups}-mirror`;
-      await play(lookups);
+      const service = await play(lookups);
+      const pods = ['get', 'pods', '-l', `app.kubernetes.io/instance=${release}`, ...inNamespace];
+      const [ip = ''] = (await kubectl.run(...pods, '-o', 'jsonpath={.items[*].status.podIP}')).split(' ');
+      const { status, body } = await service.whoHas(ip);
+      assert.deepEqual([status, body['namespace']], [200, namespace], 'it answers for the pods of the cluster');
       const mirror = await play(mirrors);
 
       const rows = await until('the Service has a row', async () => {

@@ -6,8 +6,10 @@ import { settingsTable } from '../../src/settings/markdown.ts';
 import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from '../../src/commands/settings.ts';
 import { MIRROR } from '../../src/mirror-settings.ts';
 import { CORE } from '../../src/settings.ts';
+import { serveSchema } from '../../src/serve-settings.ts';
+import type { Setting } from '../../src/settings/schema.ts';
 
-/** `npm run docs`: writes the tables of docs/configuration.md anew from the settings. */
+/** `npm run docs`: writes the tables of docs/configuration.md, and the settings that the chart's schema knows, anew from the settings. */
 
 const TABLES: Readonly<Record<string, string>> = {
   CORE: settingsTable(CORE),
@@ -37,4 +39,26 @@ export async function withTables(page: string): Promise<string> {
   return prettier.format(filled, { ...(await prettier.resolveConfig(CONFIGURATION)), parser: 'markdown' });
 }
 
-if (import.meta.main) writeFileSync(CONFIGURATION, await withTables(readFileSync(CONFIGURATION, 'utf8')));
+export const VALUES_SCHEMA = join(import.meta.dirname, '../../charts/podwhois/values.schema.json');
+
+/** The schema of the chart's values with the names of the settings as they are now: a misspelt one would do nothing. */
+export async function withSettings(schema: string): Promise<string> {
+  const variables = (settings: Readonly<Record<string, Setting<unknown>>>): { readonly enum: readonly string[] } => ({
+    enum: Object.values(settings).map(({ variable }) => variable),
+  });
+  const { properties, ...rest } = JSON.parse(schema) as {
+    properties: {
+      settings: { propertyNames: object };
+      endpointMirror: { properties: { settings: { propertyNames: object } } };
+    };
+  };
+  properties.settings.propertyNames = variables(serveSchema());
+  properties.endpointMirror.properties.settings.propertyNames = variables(MIRROR);
+  const filled = JSON.stringify({ ...rest, properties }, undefined, 2);
+  return prettier.format(filled, { ...(await prettier.resolveConfig(VALUES_SCHEMA)), parser: 'json' });
+}
+
+if (import.meta.main) {
+  writeFileSync(CONFIGURATION, await withTables(readFileSync(CONFIGURATION, 'utf8')));
+  writeFileSync(VALUES_SCHEMA, await withSettings(readFileSync(VALUES_SCHEMA, 'utf8')));
+}

@@ -126,8 +126,11 @@ dnsConfig: {{- toYaml . | nindent 2 }}
 {{- if and (eq .Values.watch.scope "cluster") .Values.watch.namespaces -}}
 {{- fail "watch.namespaces goes with watch.scope=namespaces" -}}
 {{- end -}}
-{{- if and (eq .Values.kind "DaemonSet") (hasKey .Values.settings "NODE_NAME") -}}
-{{- fail "a DaemonSet with NODE_NAME would answer only for the pods of its own node: leave settings.NODE_NAME out" -}}
+{{- $nodeName := ternary "settings" "" (hasKey .Values.settings "NODE_NAME") -}}
+{{- range .Values.extraEnv -}}{{- if eq (toString .name) "NODE_NAME" -}}{{- $nodeName = "extraEnv" -}}{{- end -}}{{- end -}}
+{{- range .Values.extraArgs -}}{{- if hasPrefix "--node-name" . -}}{{- $nodeName = "extraArgs" -}}{{- end -}}{{- end -}}
+{{- if and (eq .Values.kind "DaemonSet") $nodeName -}}
+{{- fail (printf "a DaemonSet with NODE_NAME would answer only for the pods of its own node: leave it out of %s" $nodeName) -}}
 {{- end -}}
 {{- if and (eq .Values.kind "DaemonSet") .Values.autoscaling.enabled -}}
 {{- fail "autoscaling goes with kind=Deployment" -}}

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { EndpointSlice } from '../../src/endpoint-slice.ts';
+import { EndpointSliceIndex } from '../../src/index/endpoint-slice-index.ts';
+import { PodIndex } from '../../src/index/pod-index.ts';
+import { SystemClock } from '../../src/kubernetes/clock.ts';
+import type { Clock } from '../../src/kubernetes/clock.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import type { Pod } from '../../src/pod.ts';
+import { EndpointMirror } from '../../src/sinks/endpoint-mirror/mirror.ts';
+import { MirrorTruth } from '../../src/sinks/endpoint-mirror/truth.ts';
+import { accessOf } from '../../src/sinks/postgres/access.ts';
+import { Database } from '../../src/sinks/postgres/database.ts';
+import { plug } from '../../src/sinks/snapshot/snapshot.ts';
+import { makePod } from '../index/make-pod.ts';
+import { tableRows } from '../support/mirror-stage.ts';
+import { atEveryStep, STEP_FAULTS, StepProxy } from '../support/postgres-steps.ts';
+import type { StepFault } from '../support/postgres-steps.ts';
+import { startPostgres } from '../support/real-postgres.ts';
+import type { RealPostgres } from '../support/real-postgres.ts';
+import { keptLog } from '../support/reflector-harness.ts';
+import { until } from '../support/until.ts';
+
+// "Dies in a transaction, before the commit is acknowledged" and "half-open connection" of faults.md, at every message of the protocol.
+
+let postgres: RealPostgres;
+before(async () => {
+  postgres = await startPostgres();
+});
+after(async () => await postgres?.down());
+
+/** Twenty times as fast, so that pauses after a failure do not count. */
+function hastyClock(t: TestContext): Clock {
+  const clock = new SystemClock();
+  t.after(() => clock.close());
+  return {
+    now: () => 20 * clock.now(),
+    wall: () => clock.wall(),
+    sleep: async (ms, signal) => await clock.sleep(ms / 20, signal),
+    random: () => clock.random(),
+  };
+}
+
+interface Written {
+  /** Changes the truth; `undo` takes a part of it back, which must not come back by a transaction that was thought lost. */
+  readonly change: (round: number) => void;
+  readonly undo: (round: number) => void;
+  readonly table: () => Promise<readonly string[]>;
+  readonly expected: () => readonly string[];
+  /** Milliseconds for which something has waited to be written. */
+  readonly lagMs: () => number;
+}
+
+async function survives(
+  t: TestContext,
+  proxy: StepProxy,
+  faults: readonly StepFault[],
+  { change, undo, table, expected, lagMs }: Written,
+): Promise<void> {
+  const settled = async (): Promise<void> => {
+    let wrong: readonly string[] = [];
+    const isEqual = async (): Promise<boolean> => {
+      if (lagMs() !== 0) return false;
+      const [found, right] = [new Set(await table()), new Set(expected())];
+      wrong = [...found.symmetricDifference(right)].toSorted();
+      return lagMs() === 0 && wrong.length === 0;
+    };
+    await until('the table equals the truth', isEqual, { everyMs: 5, timeoutMs: 60_000 }).catch((error: unknown) => {
+      throw new Error(`rows that are missing or too many: ${wrong.slice(0, 20).join(', ')}`, { cause: error });
+    });
+  };
+  let rounds = 0;
+  const steps: Record<string, number> = {};
+  for (const fault of faults) {
+    for (const from of fault === 'late' ? (['client'] as const) : (['client', 'server'] as const)) {
+      const first = rounds;
+      steps[`${fault} ${from}`] = await atEveryStep({
+        proxy,
+        fault,
+        from,
+        change: () => change(++rounds),
+        afterwards: () => undo(rounds),
+        settled,
+      });
+      assert.ok(rounds - first > 10, `${fault} ${from}: ${rounds - first} rounds`);
+    }
+  }
+  t.diagnostic(JSON.stringify(steps));
+}
+
+describe('a snapshot', () => {
+  /** `count` pods change in each round. From 1,000 on they go by COPY. */
+  async function snapshot(t: TestContext, count: number, faults: readonly StepFault[] = STEP_FAULTS): Promise<void> {
+    const proxy = await StepProxy.to(postgres.port);
+    t.after(async () => await proxy.close());
+    const schema = postgres.schema();
+    const index = new PodIndex();
+    let version = 100;
+    const pod = (uid: string): Pod =>
+      makePod({ uid, name: uid, podIps: [], resourceVersion: String(++version), labels: { version: String(version) } });
+    const list = index.slice().beginReplace();
+    for (let i = 0; i < count; i++) list.add(pod(`pod-${i}`));
+    list.commit(String(version));
+    const metrics = createMetrics();
+    let readLag = (): number => Infinity;
+    const plugged = plug({
+      settings: {
+        ...postgres.settings({ PGPORT: String(proxy.port), PODWHOIS_SCHEMA: schema, CLUSTER_NAME: 'c' }),
+        snapshot: true,
+        snapshotFlushInterval: 100,
+        readyMaxStaleness: 60_000,
+        serveMaxStaleness: 60_000,
+      },
+      index,
+      source: { synced: true, ageMs: () => 0 },
+      clock: hastyClock(t),
+      log: keptLog().log,
+      metrics: {
+        ...metrics,
+        publish(name, family, samples) {
+          if (name === 'snapshot_lag_seconds') readLag = () => [...samples()][0]?.[1] ?? Infinity;
+          metrics.publish(name, family, samples);
+        },
+      },
+    });
+    t.after(async () => await plugged.close());
+    await survives(t, proxy, faults, {
+      change(round) {
+        const slice = index.slice();
+        for (let i = 0; i < count; i++) if (index.byUid(`pod-${i}`)) slice.upsert(pod(`pod-${i}`));
+        slice.upsert(pod(`new-${round}`));
+        slice.remove(pod(`new-${round - 1}`));
+      },
+      undo: (round) => index.slice().remove(pod(`new-${round}`)),
+      table: async () =>
+        (
+          await postgres
+            .query<{ line: string }>(
+              `SELECT uid || ' ' || (labels->>'version') AS line FROM ${schema}.pods WHERE cluster = 'c'`,
+            )
+            .catch(() => [])
+        )
+          .map(({ line }) => line)
+          .toSorted(),
+      expected: () => Array.from(index.walk(), ({ uid, resourceVersion }) => `${uid} ${resourceVersion}`).toSorted(),
+      lagMs: () => readLag(),
+    });
+  }
+
+  test('of few pods equals the cluster, whatever message of its flush is the last one', async (t) =>
+    await snapshot(t, 5));
+
+  test('of many pods, by COPY, too', async (t) => await snapshot(t, 1_200, ['cut', 'black-hole']));
+});
+
+describe('the mirror', () => {
+  test('equals the cluster, whatever message of its flush is the last one', async (t) => {
+    const proxy = await StepProxy.to(postgres.port);
+    t.after(async () => await proxy.close());
+    const schema = postgres.schema();
+    await postgres.query(`CREATE SCHEMA ${schema}`);
+    const index = new EndpointSliceIndex();
+    let version = 100;
+    const slice = (service: string, names: readonly string[]): EndpointSlice => ({
+      uid: `uid-${service}`,
+      namespace: 'shop',
+      name: service,
+      resourceVersion: String(++version),
+      labels: {},
+      service,
+      pods: names.map((name) => ({
+        uid: `uid-${name}`,
+        name,
+        ip: `10.1.${version >> 8}.${version & 255}`,
+        ready: true,
+      })),
+      skipped: 0,
+    });
+    const services = ['web', 'api', 'db'];
+    const list = index.slice().beginReplace();
+    for (const service of services) list.add(slice(service, ['a', 'b']));
+    list.commit(String(version));
+    const { log } = keptLog();
+    const access = accessOf(postgres.settings({ PGPORT: String(proxy.port) }));
+    const database = new Database({ access, poolSize: 2, log });
+    const table = { schema, name: 'server', text: `${schema}.server` };
+    const mirror = new EndpointMirror({
+      database,
+      truth: new MirrorTruth({
+        index,
+        scope: { selector: undefined, namespaces: [], includeNotReady: false },
+        isFresh: () => true,
+      }),
+      clock: hastyClock(t),
+      log,
+      holder: 'one',
+      cluster: 'dev',
+      table,
+      enriched: false,
+      part: '',
+      schema: `${schema}_own`,
+      requeueAfterMs: 3_600_000,
+    });
+    const ending = new AbortController();
+    const running = mirror.run(ending.signal);
+    t.after(async () => {
+      ending.abort();
+      await running;
+      await database.close();
+    });
+    await survives(t, proxy, STEP_FAULTS, {
+      change(round) {
+        for (const service of services) index.slice().upsert(slice(service, ['a', `${service}-${round}`]));
+        index.slice().upsert(slice(`new-${round}`, ['a']));
+        index.slice().remove(slice(`new-${round - 1}`, []));
+      },
+      undo: (round) => index.slice().remove(slice(`new-${round}`, [])),
+      table: async () => await tableRows(postgres, table.text).catch(() => []),
+      expected: () =>
+        Array.from(index.services())
+          .flatMap(({ namespace, name }) =>
+            index
+              .of({ namespace, name })
+              .flatMap(({ pods }) => pods.map((pod) => `dev ${namespace}/${name} ${pod.name} ${pod.uid} ${pod.ip} t`)),
+          )
+          .toSorted(),
+      lagMs: () => mirror.state.lagMs,
+    });
+  });
+});

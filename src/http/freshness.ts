@@ -9,19 +9,24 @@ export class Freshness {
   #versionSeen = '0';
   #ageMs = 0;
   #age = '0.000';
+  #told: readonly string[] = [];
 
   constructor(source: Source, hardLimitMs: number) {
     this.#source = source;
     this.#hardLimit = hardLimitMs;
   }
 
-  /** Rules C2 and C3: why nothing may be answered; undefined when it may. */
-  refusal(limitMs: number = this.#hardLimit): 'not_synced' | 'stale' | undefined {
+  /**
+   * Rules C2 and C3: why nothing may be answered; undefined when it may. `ageMs` is what has just been read: who answers in the same
+   * turn reads it once, for this and for `told`.
+   */
+  refusal(limitMs: number = this.#hardLimit, ageMs: number = this.ageMs()): 'not_synced' | 'stale' | undefined {
     if (!this.#source.synced) return 'not_synced';
     // Not `>`: what is no number is no proof of freshness either.
-    return this.#source.ageMs() <= Math.min(limitMs, this.#hardLimit) ? undefined : 'stale';
+    return ageMs <= Math.min(limitMs, this.#hardLimit) ? undefined : 'stale';
   }
 
+  /** Infinity until synced. */
   ageMs(): number {
     return this.#source.synced ? this.#source.ageMs() : Infinity;
   }
@@ -36,19 +41,13 @@ export class Freshness {
     return this.#source.synced ? this.#known() : '0';
   }
 
-  /** What every answer carries, in this order, whoever writes it: flat pairs. */
-  headers(): string[] {
-    const headers: string[] = [];
-    this.tell(headers);
-    return headers;
-  }
-
-  /** Adds them to those that are there already. */
-  tell(headers: string[]): void {
-    const { synced } = this.#source;
-    const age = this.#written(synced ? this.#source.ageMs() : Infinity);
-    const version = synced ? this.#known() : '0';
-    headers.push('cache-control', 'no-store', 'x-podwhois-age', age, 'x-podwhois-resource-version', version);
+  /** What every answer carries, in this order, whoever writes it: flat pairs, not to be changed. */
+  told(ageMs: number = this.ageMs()): readonly string[] {
+    const age = this.#written(ageMs);
+    const version = this.resourceVersion;
+    if (age !== this.#told[3] || version !== this.#told[5])
+      this.#told = ['cache-control', 'no-store', 'x-podwhois-age', age, 'x-podwhois-resource-version', version];
+    return this.#told;
   }
 
   #written(ageMs: number): string {

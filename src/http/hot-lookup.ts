@@ -21,16 +21,15 @@ export function hotLookup(lookup: Lookup, freshness: Freshness): (req: FrontRequ
     if (req.method !== 'GET' || !url.startsWith(PREFIX) || req.httpVersionMajor !== 1) return false;
     const address = url.slice(PREFIX.length);
     if (!PLAIN_ADDRESS.test(address) || req.headers.host === undefined) return false;
-    const decision = lookup.byAddress(address);
+    const ageMs = freshness.ageMs();
+    const decision = lookup.byAddress(address, undefined, ageMs);
     // A long one needs room.
     if (decision.body.length > SHORT) return false;
     const { status, code, body } = lookup.count(decision);
     const headers = ['content-type', JSON_TYPE];
     const seconds = code && retryAfter(code);
     if (seconds !== undefined) headers.push('retry-after', String(seconds));
-    freshness.tell(headers);
-    headers.push('content-length', String(body.length));
-    res.writeHead(status, headers);
+    res.writeHead(status, headers.concat(freshness.told(ageMs), ['content-length', String(body.length)]));
     res.end(body, 'latin1');
     return true;
   };

@@ -63,11 +63,13 @@ export class Lookup {
     return decision;
   }
 
-  /** An address that is none is refused before anything else: asking again would not help. */
-  byAddress(text: string, maxStaleness?: number): Decision {
+  /**
+   * An address that is none is refused before anything else: asking again would not help. `ageMs`: of `Freshness`, read in this turn.
+   */
+  byAddress(text: string, maxStaleness?: number, ageMs?: number): Decision {
     const ip = canonicalIp(text);
     if (ip === undefined) return INVALID_IP;
-    return this.#refusal(maxStaleness) ?? this.ofAddress(ip);
+    return this.#refusal(maxStaleness, ageMs) ?? this.ofAddress(ip);
   }
 
   /** The address is canonical, and the index fresh enough. */
@@ -108,8 +110,8 @@ export class Lookup {
     return decide('found', 200, this.#podJson.of(pod));
   }
 
-  #refusal(maxStaleness: number | undefined): Decision | undefined {
-    const refusal = this.#freshness.refusal(maxStaleness);
+  #refusal(maxStaleness: number | undefined, ageMs?: number): Decision | undefined {
+    const refusal = this.#freshness.refusal(maxStaleness, ageMs);
     return refusal === undefined ? undefined : REFUSALS[refusal];
   }
 }

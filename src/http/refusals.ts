@@ -121,7 +121,7 @@ export function rawAnswer(code: ErrorCode, freshness: Freshness): string {
   const { status } = ERRORS[code];
   const message = code === 'invalid_request' ? NOT_HTTP : ERRORS[code].meaning;
   const body = JSON.stringify(errorBody(code, message));
-  const headers = ['content-type', JSON_TYPE, ...freshness.headers(), 'content-length', `${body.length}`];
+  const headers = ['content-type', JSON_TYPE, ...freshness.told(), 'content-length', `${body.length}`];
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${text}connection: close\r\n\r\n${body}`;

@@ -110,7 +110,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
 
   function refuse(res: ServerResponse, code: ErrorCode, message: string): true {
     const challenge = code === 'unauthorized' ? ['www-authenticate', 'Bearer'] : [];
-    refuseRequest(res, code, message, [...challenge, ...freshness.headers()]);
+    refuseRequest(res, code, message, [...challenge, ...freshness.told()]);
     return true;
   }
 
@@ -140,7 +140,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
   app.removeContentTypeParser('text/plain');
   app.addHook('onSend', (_request, reply, _payload, done) => {
     try {
-      const headers = freshness.headers();
+      const headers = freshness.told();
       for (let i = 0; i < headers.length; i += 2) {
         // Set already where an answer was begun before now.
         if (!reply.hasHeader(headers[i] as string)) reply.header(headers[i] as string, headers[i + 1]);

@@ -5,6 +5,8 @@ import type { Verdict } from './verdict.ts';
 
 export interface DecidedPreflight {
   readonly verdict: Verdict;
+  /** Milliseconds since 1970. */
+  readonly at: number;
   /** The address of the connection, as the socket has it. */
   readonly peer: string;
   /** The caller's, when it is known. */
@@ -33,20 +35,18 @@ const ALLOWED_EVERY_MS = 60_000;
 export class DecisionLog {
   readonly #log: Logger;
   readonly #message: string;
-  readonly #now: () => number;
   readonly #denied = new Map<string, Sampled>();
   readonly #allowed = new Map<string, Sampled>();
 
-  constructor({ log, audit, now }: { readonly log: Logger; readonly audit: boolean; readonly now: () => number }) {
+  constructor({ log, audit }: { readonly log: Logger; readonly audit: boolean }) {
     this.#log = log;
     this.#message = audit ? 'would be denied: FORWARD_AUTH_AUDIT lets it pass' : 'denied';
-    this.#now = now;
   }
 
   decided(what: DecidedPreflight): void {
     if (!this.#log.isLevelEnabled('info')) return;
-    const { verdict } = what;
-    const sample = this.#sample(verdict);
+    const { verdict, at } = what;
+    const sample = this.#sample(verdict, at);
     const message = verdict.allow ? 'allowed' : this.#message;
     if (sample === undefined) {
       if (!verdict.allow && this.#log.isLevelEnabled('debug')) this.#log.debug(fields(what), message);
@@ -56,18 +56,18 @@ export class DecisionLog {
   }
 
   /** How many of its kind were not logged since the last that was; undefined: nor is this one. */
-  #sample(verdict: Verdict): number | undefined {
+  #sample(verdict: Verdict, at: number): number | undefined {
     const { rule = '' } = verdict;
     const key = verdict.allow ? rule : `${verdict.reason} ${rule}`;
     const kinds = verdict.allow ? this.#allowed : this.#denied;
-    const now = this.#now();
     const known = kinds.get(key);
-    if (known && now - known.since < (verdict.allow ? ALLOWED_EVERY_MS : DENIED_EVERY_MS)) {
+    // Should the clock be set back, this one is logged and not all for as long as it went back.
+    if (known && Math.abs(at - known.since) < (verdict.allow ? ALLOWED_EVERY_MS : DENIED_EVERY_MS)) {
       known.suppressed++;
       return undefined;
     }
     if (kinds.size >= MAX_KINDS) kinds.clear();
-    kinds.set(key, { since: now, suppressed: 0 });
+    kinds.set(key, { since: at, suppressed: 0 });
     return known?.suppressed ?? 0;
   }
 }

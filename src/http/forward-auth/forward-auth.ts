@@ -138,7 +138,7 @@ function addition(parts: Parts, { settings, index, view, clock, log }: Surroundi
     tokens: signing && { header: names.token, issuer: signing.tokens },
     answers: denialAnswers(only403),
     counts,
-    decisions: new DecisionLog({ log, audit, now: () => clock.now() }),
+    decisions: new DecisionLog({ log, audit }),
     log,
     callersOwnRequest,
     waitMs: settings.forwardAuthWait,

@@ -91,24 +91,22 @@ export class Preflight {
 
   #finish(request: FrontRequest, response: ServerResponse, evaluation: Evaluation): void | Promise<void> {
     const { counts, decisions, audit } = this.#options;
-    const { verdict, facts, client } = evaluation;
+    const { verdict, facts, client, at } = evaluation;
     const peer = request.socket.remoteAddress ?? '';
-    decisions.decided({ verdict, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
+    decisions.decided({ verdict, at, peer, client, method: facts?.method, host: facts?.host, uri: facts?.uri });
     if (!verdict.allow) {
       counts.add(verdict.reason, verdict.rule);
-      if (!audit) return this.#deny(response, verdict);
+      if (!audit) return this.#deny(response, verdict, evaluation.ageMs);
     }
     return this.#pass(response, evaluation);
   }
 
   /** The one place that answers 2xx. */
-  #pass(response: ServerResponse, { verdict, caller, identity }: Evaluation): void | Promise<void> {
+  #pass(response: ServerResponse, { verdict, caller, identity, ageMs }: Evaluation): void | Promise<void> {
     const { tokens, freshness, identities, counts, debug } = this.#options;
     const { headers } = identity ?? identities.nobody;
     const send = (token: string): void => {
-      const all = headers.slice();
-      freshness.tell(all);
-      all.push('content-length', '0');
+      const all = headers.concat(freshness.told(ageMs), NO_BODY);
       if (tokens) all.push(tokens.header, token);
       if (debug) all.push(REASON_HEADER, reasonOf(verdict));
       if (verdict.allow) counts.add('allowed', verdict.rule);
@@ -120,11 +118,10 @@ export class Preflight {
     return typeof token === 'string' ? send(token) : token.then(send);
   }
 
-  #deny(response: ServerResponse, verdict: Verdict & { allow: false }): void {
+  #deny(response: ServerResponse, verdict: Verdict & { allow: false }, ageMs: number): void {
     const { answers, freshness, debug } = this.#options;
     const { status, headers, body } = answers[verdict.reason];
-    const all = headers.slice();
-    freshness.tell(all);
+    const all = headers.concat(freshness.told(ageMs));
     if (debug) all.push(REASON_HEADER, reasonOf(verdict));
     response.writeHead(status, all);
     response.end(body);
@@ -142,6 +139,7 @@ export class Preflight {
   }
 }
 
+const NO_BODY = ['content-length', '0'];
 const NO_TOKEN = '-';
 const REASON_HEADER = 'x-podwhois-reason';
 

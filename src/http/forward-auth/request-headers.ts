@@ -39,7 +39,10 @@ export function headerReader(
   client: string,
   identity: readonly string[],
 ): (rawHeaders: readonly string[]) => Heard {
-  const watched = byLength(watchedFor(preset, client, identity));
+  const all = watchedFor(preset, client, identity);
+  const watched = byBareLength(all);
+  const spelt = bySpelling([preset.client, client, preset.host, preset.method, preset.uri], all);
+  const isFirst = firstLetters(all);
   return (rawHeaders) => {
     const heard: Heard = {
       client: undefined,
@@ -51,10 +54,18 @@ export function headerReader(
     };
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = rawHeaders[i] as string;
+      // Most of a browser's headers begin otherwise.
+      if (isFirst[name.charCodeAt(0)] === false) continue;
+      const value = rawHeaders[i + 1] as string;
+      const known = speltSo(spelt[name.length], name);
+      if (known) {
+        for (const one of known.watched) hear(heard, one, name, value, one.name === known.lower);
+        continue;
+      }
       const candidates = watched[bareLength(name)];
       if (candidates === undefined) continue;
       for (const one of candidates) {
-        if (hasBareName(name, one.bare)) hear(heard, one, name, rawHeaders[i + 1] as string);
+        if (hasBareName(name, one.bare)) hear(heard, one, name, value, isSame(name, one.name));
       }
     }
     return heard;
@@ -66,8 +77,9 @@ function hear(
   { name: expected, part, forwarding, guarded }: WatchedHeader,
   name: string,
   value: string,
+  isExpected: boolean,
 ): void {
-  if (name.length !== expected.length || name.toLowerCase() !== expected) {
+  if (!isExpected) {
     if (guarded) heard.fault ??= `${name} looks like ${expected}`;
     return;
   }
@@ -95,8 +107,46 @@ function watchedFor(preset: Preset, client: string, identity: readonly string[])
   }));
 }
 
+const isSame = (name: string, expected: string): boolean =>
+  name.length === expected.length && name.toLowerCase() === expected;
+
+/** A name as proxies spell it, and all that are watched which it is or looks like. */
+interface Spelt {
+  readonly spelling: string;
+  readonly lower: string;
+  readonly watched: readonly WatchedHeader[];
+}
+
+/** By their lengths: what nearly every preflight has is found without a look at each character. */
+function bySpelling(
+  names: readonly (string | undefined)[],
+  all: readonly WatchedHeader[],
+): readonly (readonly Spelt[] | undefined)[] {
+  const spellings = new Set(names.flatMap((name) => (name === undefined ? [] : [name, name.toLowerCase()])));
+  const table: Spelt[][] = [];
+  for (const spelling of spellings) {
+    const watched = all.filter(({ bare }) => hasBareName(spelling, bare));
+    (table[spelling.length] ??= []).push({ spelling, lower: spelling.toLowerCase(), watched });
+  }
+  return Array.from(table);
+}
+
+function speltSo(all: readonly Spelt[] | undefined, name: string): Spelt | undefined {
+  if (all !== undefined) for (const one of all) if (one.spelling === name) return one;
+  return undefined;
+}
+
+/** By a name's first character, if that is a letter or a digit: whether one that is watched begins so. Other characters do not count. */
+function firstLetters(all: readonly WatchedHeader[]): readonly (boolean | undefined)[] {
+  const firsts = new Set(all.map(({ bare }) => bare.charAt(0)));
+  return Array.from({ length: 0x80 }, (_, code) => {
+    const bare = bareName(String.fromCharCode(code));
+    return bare === '' ? undefined : firsts.has(bare);
+  });
+}
+
 /** By the length of their bare names: few headers have the length of one of these. */
-function byLength(all: readonly WatchedHeader[]): readonly (readonly WatchedHeader[] | undefined)[] {
+function byBareLength(all: readonly WatchedHeader[]): readonly (readonly WatchedHeader[] | undefined)[] {
   const table: WatchedHeader[][] = [];
   for (const one of all) (table[one.bare.length] ??= []).push(one);
   return Array.from(table);

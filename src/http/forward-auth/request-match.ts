@@ -34,11 +34,18 @@ export interface Asked {
 
 export function matchedRequest({ method, host, uri }: RequestFacts, asked: Asked): MatchedRequest {
   return {
-    method: asked.method && method !== undefined && TOKEN.test(method) ? method.toUpperCase() : undefined,
+    method: asked.method && method !== undefined ? requestMethod(method) : undefined,
     host: asked.host && host !== undefined ? requestHost(host) : undefined,
     path: asked.path && uri !== undefined ? (requestPath(uri) ?? null) : undefined,
   };
 }
+
+function requestMethod(text: string): string | undefined {
+  if (KNOWN_METHODS.has(text)) return text;
+  return TOKEN.test(text) ? text.toUpperCase() : undefined;
+}
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
 /** Methods differ in case (RFC 9110), but there are servers that do not care. */
 const TOKEN = /^[A-Za-z]+(?:-[A-Za-z]+)*$/;
@@ -49,8 +56,32 @@ const IPV6_HOST = /^(\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?$/;
 /** Lower case, without the port and the dot at the end. Case is folded in ASCII only: nothing else is in a host. */
 function requestHost(text: string): string | undefined {
   if (text.length > MAX_HOST) return undefined;
+  if (isPlainHost(text)) return text;
   return (HOST.exec(text) ?? IPV6_HOST.exec(text))?.[1]?.toLowerCase();
 }
+
+/** In the form that is wanted beyond doubt; false says nothing. Nearly every host is, and a regular expression makes two texts of it. */
+function isPlainHost(text: string): boolean {
+  let isLabel = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    const isDot = code === DOT;
+    if (isDot ? !isLabel : !isPlain(code)) return false;
+    isLabel = !isDot;
+  }
+  return isLabel;
+}
+
+const isPlain = (code: number): boolean =>
+  (code >= LOWER_A && code <= LOWER_Z) || (code >= ZERO && code <= NINE) || code === DASH || code === UNDERSCORE;
+
+const DASH = 0x2d;
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+const UNDERSCORE = 0x5f;
+const LOWER_A = 0x61;
+const LOWER_Z = 0x7a;
 
 /** The longest name there is, its dot and a port. */
 const MAX_HOST = 253 + 1 + 6;

@@ -41,7 +41,7 @@ export function streamRoutes(app: App, parts: Parts): void {
       const { 'last-event-id': lastEventId } = request.headers;
       reply.hijack();
       const { raw } = reply;
-      raw.writeHead(200, ['content-type', 'text/event-stream', 'x-accel-buffering', 'no', ...freshness.headers()]);
+      raw.writeHead(200, ['content-type', 'text/event-stream', 'x-accel-buffering', 'no', ...freshness.told()]);
       if (request.method === 'HEAD') raw.end();
       else void streams.serve(raw, filter, typeof lastEventId === 'string' ? lastEventId : undefined);
     },

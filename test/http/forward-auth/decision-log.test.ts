@@ -6,14 +6,20 @@ import type { DecidedPreflight } from '../../../src/http/forward-auth/decision-l
 import type { Caller, DenyReason } from '../../../src/http/forward-auth/verdict.ts';
 import { makePod } from '../../index/make-pod.ts';
 
-function makeLog(level: string, audit = false): { decisions: DecisionLog; lines: string[]; clock: { now: number } } {
+type Timeless = Omit<DecidedPreflight, 'at'>;
+
+function makeLog(
+  level: string,
+  audit = false,
+): { decisions: { decided(what: Timeless): void }; lines: string[]; clock: { now: number } } {
   const lines: string[] = [];
   const clock = { now: 0 };
   const log = pino({ level }, { write: (line: string) => void lines.push(line) });
-  return { decisions: new DecisionLog({ log, audit, now: () => clock.now }), lines, clock };
+  const decisions = new DecisionLog({ log, audit });
+  return { decisions: { decided: (what) => decisions.decided({ ...what, at: clock.now }) }, lines, clock };
 }
 
-const denied = (reason: DenyReason, given: Partial<DecidedPreflight> = {}, rule?: string): DecidedPreflight => ({
+const denied = (reason: DenyReason, given: Partial<Timeless> = {}, rule?: string): Timeless => ({
   verdict: { allow: false, reason, rule },
   peer: '10.0.0.9',
   client: '10.0.0.1',
@@ -47,6 +53,17 @@ test('of each reason and rule at most one line a second is logged at info, with 
   clock.now = 2000;
   decisions.decided(denied('not-allowed', {}, 'monitoring'));
   assert.equal(fieldsOf(lines[4])['suppressed'], undefined);
+});
+
+test('a clock that is set back does not silence the log until it has come back', () => {
+  const { decisions, lines, clock } = makeLog('info');
+  clock.now = 3_600_000;
+  decisions.decided(denied('no-pod'));
+  clock.now = 0;
+  decisions.decided(denied('no-pod'));
+  clock.now = 999;
+  decisions.decided(denied('no-pod'));
+  assert.equal(lines.length, 2);
 });
 
 test('at debug every denial is a line, once', () => {
@@ -98,10 +115,7 @@ test('an audit says that it let the request pass', () => {
 test('of what passes at most one line a minute is logged for each rule, with the pod and the number that was not', () => {
   const { decisions, lines, clock } = makeLog('debug');
   const pod = makePod({ namespace: 'shop', name: 'web' });
-  const allowed = (
-    rule: string | undefined,
-    caller: Caller = { kind: 'pod', ip: '10.0.0.1', pod },
-  ): DecidedPreflight => ({
+  const allowed = (rule: string | undefined, caller: Caller = { kind: 'pod', ip: '10.0.0.1', pod }): Timeless => ({
     ...denied('no-pod'),
     verdict: { allow: true, caller, rule },
   });

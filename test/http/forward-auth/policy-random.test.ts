@@ -21,7 +21,7 @@ import type { Caller, NamespaceLabels } from '../../../src/http/forward-auth/ver
 import { makePod } from '../../index/make-pod.ts';
 import { naiveOutcome, segmentsOf } from './naive-policy.ts';
 import type { PlainConstraints, PlainPeer, PlainRule, PlainRules, Selector } from './naive-policy.ts';
-import { ask, policyOf } from './policy-question.ts';
+import { ask, podCaller, policyOf } from './policy-question.ts';
 
 // Few of each, so that they meet.
 const namespaceName = constantFrom('a', 'b', 'c');
@@ -226,4 +226,33 @@ test('E6 random rules, constraints, requests and callers get the verdict of a na
 test('E6 the naive path split denies what is denied, so that the comparison says something', () => {
   assert.deepEqual(segmentsOf('/a//B;x/%61?y'), ['a', 'b', 'a']);
   for (const uri of ['/a/..', '//a', 'a', '/a%2fb', '/;']) assert.equal(segmentsOf(uri), undefined, uri);
+});
+
+test('E6 what was found for one request serves no request of another method, host or path', () => {
+  // Of these hosts and methods, and of several of these segments, the slot is the same.
+  const host = constantFrom('a.b1', 'a.b2', 'a.b3', undefined);
+  const method = constantFrom('GET', 'PUT', undefined);
+  const first = constantFrom('aah', 'aahnv', 'bcg', 'cab', 'aba', 'bbh', 'gfg', 'abb', 'cfh', 'gfd');
+  const match = record(
+    {
+      host: constantFrom('a.b1', 'a.b2', '*.b3'),
+      methods: constantFrom(['GET'], ['PUT']),
+      path: oneof(first, constantFrom('*', '**')).map((segment) => `/${segment}`),
+    },
+    { requiredKeys: [] },
+  );
+  const uri = oneof(first, constantFrom('', 'aah/b', 'aahb', 'aa', '/', 'a'.repeat(300))).map((path) => `/${path}`);
+  const request = record({ host, method, uri: maybe(uri) });
+  const caller = podCaller({ namespace: 'shop' });
+  check(
+    property(array(match, { maxLength: 8 }), array(request, { minLength: 50, maxLength: 200 }), (matches, requests) => {
+      const allow = [{ serviceAccount: 'shop/nobody' }];
+      const policy = policyOf({ rules: matches.map((match, i) => ({ name: `${i}`, match, allow })) });
+      for (const facts of [...requests, ...requests.toReversed()]) {
+        const traced = ask({ policy, caller, facts, trace: { rules: [] } });
+        assert.deepEqual(ask({ policy, caller, facts }), traced);
+      }
+    }),
+    { numRuns: 100 },
+  );
 });

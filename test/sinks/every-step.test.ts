@@ -109,6 +109,7 @@ describe('a snapshot', () => {
         ...postgres.settings({ PGPORT: String(proxy.port), PODWHOIS_SCHEMA: schema, CLUSTER_NAME: 'c' }),
         snapshot: true,
         snapshotFlushInterval: 100,
+        snapshotHistoryRetention: 0,
         readyMaxStaleness: 60_000,
         serveMaxStaleness: 60_000,
       },

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { Metafile } from 'esbuild';
 
-/** `npm run build`: all of podwhois in one file, and the licences of what is in it, both in `dist/`. */
+/**
+ * `npm run build`: all of podwhois in one file, the thread that the demo starts in another, and the licences of what is in them, all in
+ * `dist/`.
+ */
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -15,14 +18,19 @@ const HEAD = `#!/usr/bin/env node
 import{createRequire}from'node:module';const require=createRequire(import.meta.url);
 {const[a,b]=process.versions.node.split('.').map(Number);if(a<24||(a===24&&b<12)){process.stderr.write('podwhois: needs Node 24.12 or newer, and this is '+process.versions.node+'\\n');process.exit(2)}}`;
 
-/** Writes `podwhois.mjs` and `THIRD_PARTY_LICENSES` into a folder. Throws when a package in it comes without a licence. */
+/** Writes `podwhois.mjs`, `postgres-thread.mjs` and `THIRD_PARTY_LICENSES` into a folder. Throws when a package in it comes without a licence. */
 export async function bundle(folder: string): Promise<{ readonly file: string; readonly packages: readonly string[] }> {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'podwhois.mjs');
   const { metafile } = await build({
-    entryPoints: [join(ROOT, 'src/main.ts')],
+    entryPoints: [
+      { in: join(ROOT, 'src/main.ts'), out: 'podwhois' },
+      // Of PGlite it names only types: the package is found where it is installed, or not.
+      { in: join(ROOT, 'src/commands/demo/postgres-thread.ts'), out: 'postgres-thread' },
+    ],
     absWorkingDir: ROOT,
-    outfile: file,
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     minify: true,
     platform: 'node',

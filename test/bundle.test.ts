@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { bundle } from '../.build/bundle.ts';
 import { startSimulator } from '../src/simulator/simulator.ts';
 import { startChild } from './support/child-process.ts';
+import { startDemo } from './support/demo.ts';
 import { freePorts } from './support/free-ports.ts';
 import { until } from './support/until.ts';
 
@@ -25,9 +26,10 @@ function run(args: readonly string[]): { code: number | null; stdout: string; st
   return { code: status, stdout, stderr };
 }
 
-test('the bundle is one file of at most 5 MB', () => {
+test("the bundle is one file of at most 5 MB, and the demo's thread a small one", () => {
   assert.ok(statSync(file).size < 5e6, `${statSync(file).size} bytes`);
-  assert.deepEqual(readdirSync(folder).sort(), ['THIRD_PARTY_LICENSES', 'podwhois.mjs']);
+  assert.ok(statSync(join(folder, 'postgres-thread.mjs')).size < 2_000);
+  assert.deepEqual(readdirSync(folder).sort(), ['THIRD_PARTY_LICENSES', 'podwhois.mjs', 'postgres-thread.mjs']);
 });
 
 test('the licences of all packages in the bundle are beside it', () => {
@@ -73,7 +75,7 @@ test('the bundle serves a cluster and answers its own command line', async () =>
   }
 });
 
-test('a packed package runs in an empty folder', () => {
+test('a packed package runs in an empty folder, and its demo with and without the optional Postgres', async (t) => {
   const tree = mkdtempSync(join(tmpdir(), 'podwhois-pack-'));
   try {
     // As it lies in the tree, with the bundle of above in place of another build.
@@ -92,16 +94,41 @@ test('a packed package runs in an empty folder', () => {
       'README.md',
       'dist/THIRD_PARTY_LICENSES',
       'dist/podwhois.mjs',
+      'dist/postgres-thread.mjs',
       'package.json',
     ]);
     const empty = join(tree, 'empty');
-    npm(['install', '--prefix', empty, '--offline', '--ignore-scripts', join(tree, packed.filename)]);
-    const ran = spawnSync(join(empty, 'node_modules/.bin/podwhois'), ['--version'], {
+    // The optional package comes along where the machine knows it; here it is put in and taken out below.
+    npm([
+      'install',
+      '--prefix',
+      empty,
+      '--offline',
+      '--ignore-scripts',
+      '--omit=optional',
+      join(tree, packed.filename),
+    ]);
+    const program = join(empty, 'node_modules/.bin/podwhois');
+    const ran = spawnSync(program, ['--version'], {
       encoding: 'utf8',
       env: { PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}` },
     });
     assert.equal(ran.stderr, '');
     assert.match(ran.stdout, /^\d+\.\d+\.\d+\n$/);
+
+    const without = await startDemo(t, { program, cwd: empty, args: ['--port', '0'] });
+    assert.match(without.text, /^ {2}Postgres +none: install the optional package @electric-sql\/pglite /m);
+    await without.said(/has changed hands/);
+    assert.equal(await without.end('SIGINT'), 0);
+
+    mkdirSync(join(empty, 'node_modules/@electric-sql'));
+    symlinkSync(join(ROOT, 'node_modules/@electric-sql/pglite'), join(empty, 'node_modules/@electric-sql/pglite'));
+    const full = await startDemo(t, { program, cwd: empty, args: ['--port', '0'] });
+    await full.said(/Postgres is ready/);
+    const { port } = new URL(full.place('Postgres'));
+    const sql = ['demo', 'sql', '--postgres-port', port, 'SELECT count(*) > 300 AS many FROM podwhois.pods'];
+    assert.deepEqual(run(sql), { code: 0, stdout: 'MANY\ntrue\n', stderr: '' });
+    assert.equal(await full.end('SIGINT'), 0);
   } finally {
     rmSync(tree, { recursive: true, force: true });
   }

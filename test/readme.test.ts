@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { request } from 'undici';
-import { MAIN, podwhois } from './support/cli.ts';
+import { podwhois } from './support/cli.ts';
+import { startDemo } from './support/demo.ts';
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 const CONSOLE = /```console\n(.*?)```/s.exec(README)?.[1] ?? '';
@@ -30,16 +29,7 @@ function pattern(lines: readonly string[]): RegExp {
 }
 
 test('what the README shows is what the demo answers', async (t) => {
-  const demo = spawn(process.execPath, [MAIN, 'demo', '--port', '0'], {
-    env: {},
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => demo.kill('SIGKILL'));
-  let url = '';
-  for await (const line of createInterface(demo.stdout)) {
-    url ||= /^ {2}podwhois +(http:\S+)/.exec(line)?.[1] ?? '';
-    if (line.startsWith('Ctrl-C')) break;
-  }
+  const url = (await startDemo(t, { args: ['--port', '0'] })).place('podwhois');
   assert.ok(commands.length >= 4);
   for (const { command, output } of commands) {
     if (command.startsWith('curl')) {

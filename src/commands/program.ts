@@ -58,12 +58,22 @@ export function createProgram(
 
   const demo = program
     .command('demo')
-    .description('run a simulated cluster and the service on it, and print what to try');
+    .description('run a simulated cluster, the service on it and a Postgres, and print what to try');
   addSettings(demo, DEMO);
   demo.action(async (_options, command) => {
     const settings = readSettings(DEMO, givenFor(command, DEMO, edge.environment));
-    await (await import('./demo.ts')).demo(settings, edge.write);
+    const { demo } = await import('./demo.ts');
+    await demo(settings, edge);
   });
+  demo
+    .command('sql')
+    .description("ask a running demo's Postgres")
+    .addArgument(new Argument('<query>', 'in SQL'))
+    .addOption(new Option('--postgres-port <number>', 'where that Postgres listens').default('54320'))
+    .action(async (query, { postgresPort }) => {
+      await (await import('./demo/sql.ts')).sql(query, Number(postgresPort), edge.write);
+      exit(0);
+    });
 
   const lookup = program.command('lookup').description('ask a running podwhois which pods have these addresses');
   addSettings(lookup, LOOKUP);

@@ -1,133 +1,176 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { request } from 'undici';
-import { MAIN, podwhois } from '../support/cli.ts';
+import { podwhois } from '../support/cli.ts';
+import { startDemo } from '../support/demo.ts';
+import type { Demo } from '../support/demo.ts';
+import { freePorts } from '../support/free-ports.ts';
 
-interface Demo {
-  readonly text: string;
-  /** What the printed commands ask for, by the comment before each. */
-  readonly urls: ReadonlyMap<string, string>;
-  readonly end: (signal: NodeJS.Signals) => Promise<number | null>;
-}
+const ROOT = join(import.meta.dirname, '../..');
 
-async function demo(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<Demo> {
-  const child = spawn(process.execPath, [MAIN, 'demo'], {
-    env: { ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
+/** By the comment before each. */
+const commandsOf = ({ text }: Demo): ReadonlyMap<string, string> =>
+  new Map([...text.matchAll(/^ {2}# (.+)\n {2}(\S.*)$/gm)].map(([, comment = '', command = '']) => [comment, command]));
+
+/** Runs a command as it was printed, in a shell; one without end until what it prints matches. */
+async function shell(command: string, enough?: RegExp): Promise<{ code: number | null; output: string }> {
+  const path = [join(ROOT, 'node_modules/.bin'), process.env['KUBEBUILDER_ASSETS'] ?? '', process.env['PATH']];
+  const env = { PATH: path.join(delimiter), HOME: tmpdir() };
+  const child = spawn('sh', ['-c', `exec ${command}`], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'ignore'] });
+  const exited = once(child, 'close');
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    output += part;
+    if (enough?.test(output) === true) child.kill();
   });
-  t.after(() => child.kill('SIGKILL'));
-  const lines: string[] = [];
-  for await (const line of createInterface(child.stdout)) {
-    lines.push(line);
-    if (line.startsWith('Ctrl-C')) break;
-  }
-  const urls = new Map<string, string>();
-  for (const [i, line] of lines.entries()) {
-    const url = /^ {2}curl (?:-N )?'(.*)'$/.exec(line)?.[1];
-    if (url !== undefined) urls.set(lines[i - 1] ?? '', url);
-  }
-  const end = async (signal: NodeJS.Signals) => {
-    child.kill(signal);
-    await once(child, 'exit');
-    return child.exitCode;
-  };
-  return { text: lines.join('\n'), urls, end };
+  await exited;
+  return { code: child.exitCode, output };
 }
 
-test('the demo answers within 10 s what it says it answers, and Ctrl-C ends it', async (t) => {
-  const started = performance.now();
-  const { text, urls, end } = await demo(t);
-  assert.ok(performance.now() - started < 10_000);
-  assert.match(text, /SIMULATION/);
-  const ask = async (comment: string) => {
-    const url = [...urls].find(([key]) => key.includes(comment))?.[1] ?? '';
-    const { statusCode, body } = await request(url);
-    return { status: statusCode, body: (await body.json()) as Record<string, unknown> };
-  };
-  const found = await ask('a pod of a Deployment');
-  assert.deepEqual([found.status, (found.body['workload'] as { kind: string }).kind], [200, 'Deployment']);
-  const terminating = await ask('being deleted');
-  assert.deepEqual([terminating.status, terminating.body['terminating']], [200, true]);
-  assert.equal((await ask('409')).status, 409);
-  const host = await ask("a node's address");
-  assert.deepEqual([host.status, host.body['reason']], [404, 'host-network']);
-  assert.equal((await ask('by the page')).body['count'], 2);
-  assert.equal((await ask('is it ready')).body['status'], 'ready');
-  const metrics = await request([...urls].find(([key]) => key.includes('Prometheus'))?.[1] ?? '');
-  assert.match(await metrics.body.text(), /^podwhois_pods \d+$/m);
-  assert.equal(urls.size, 9);
-  const hands = (await ask('changed hands')).body['history'] as { name: string; held_until: string | null }[];
-  assert.deepEqual(
-    hands.map(({ name, held_until: end }) => [name, end === null]),
-    [
-      ['first-holder', false],
-      ['second-holder', true],
-    ],
-  );
+interface Expected {
+  readonly output: RegExp;
+  readonly code?: number;
+  /** It has no end of its own. */
+  readonly endless?: boolean;
+}
 
-  const stream = await request([...urls].find(([key]) => key.includes('what happens'))?.[1] ?? '');
-  let events = '';
-  for await (const chunk of stream.body) {
-    events += String(chunk);
-    // Daily life goes on: after the snapshot come changes.
-    if (/event: sync[^]*event: (added|modified|deleted)/.test(events)) break;
+/** What the printed commands print, by their comments. */
+const FIRST: Readonly<Record<string, Expected>> = {
+  'a pod of a Deployment': { output: /"workload":\{"kind":"Deployment","name":"hello"/ },
+  '409: two pods claim it, and podwhois does not guess': { output: /"statusCode":409.*twin-a.*twin-b/ },
+  "404: a node's address names no pod": { output: /"statusCode":404.*"reason":"host-network"/ },
+  'the same as a table': { output: /Deployment\/hello\n.*none \(host-network\)\n$/, code: 1 },
+  '200, and who calls in the headers': { output: /^HTTP\/1.1 200 [^]*x-pod-namespace: demo\r\n/i },
+  '403: a caller that is not certain': { output: /^HTTP\/1.1 403 [^]*"reason":"ambiguous"/ },
+  'why a preflight would be denied': {
+    output: /^caller .* the pod demo\/hello.*\nrequest .*\nquery .*namespace does not hold\n\ndenied/,
+    code: 1,
+  },
+  // Daily life goes on: after the snapshot come changes.
+  'what there is, then what happens': {
+    output: /event: sync[^]*event: (?:added|modified|deleted)/,
+    endless: true,
+  },
+  'is podwhois ready, and how fresh': { output: /"status":"ready"/ },
+  'the simulated cluster itself': { output: /^NAMESPACE +NAME [^]*\ndemo +hello-/ },
+};
+
+const WITH_POSTGRES: Readonly<Record<string, Expected>> = {
+  'the pods now (serve --snapshot): which pod has this IP?': {
+    output: /^NAMESPACE +NAME +WORKLOAD_KIND +WORKLOAD_NAME *\ndemo +hello-\S+ +Deployment +hello\n$/,
+  },
+  'the ready pods behind each Service (mirror-endpoints)': {
+    output: /^NAMESPACE +SERVICE +READY_PODS *\n(?:\S+ +\S+ +\d+\n){5}$/,
+  },
+  'with psql, or whatever you like': { output: /phase +\| count[^]*Running +\| +\d+/ },
+};
+
+async function tryAll(t: TestContext, demo: Demo, expected: Readonly<Record<string, Expected>>): Promise<void> {
+  const commands = commandsOf(demo);
+  assert.deepEqual([...commands.keys()], Object.keys(expected));
+  for (const [comment, { output, code = 0, endless = false }] of Object.entries(expected)) {
+    const command = commands.get(comment) ?? '';
+    const [program = ''] = command.split(' ');
+    if (['psql', 'kubectl'].includes(program) && !isThere(program)) {
+      t.diagnostic(`not tried, for there is no ${program}: ${command}`);
+      continue;
+    }
+    const ran = await shell(command, endless ? output : undefined);
+    assert.match(ran.output, output, command);
+    if (!endless) assert.equal(ran.code, code, `${command}\n${ran.output}`);
   }
+}
 
-  const preflight = async (comment: string) => {
-    const line = text.split('\n').findIndex((one) => one.includes(comment)) + 1;
-    const [, name = '', value = '', url = ''] =
-      / -H '([^:]+): ([^']+)' '([^']+)'/.exec(text.split('\n')[line] ?? '') ?? [];
-    const { statusCode, headers, body } = await request(url, { headers: { [name]: value } });
-    return { status: statusCode, caller: headers['x-pod-namespace'], text: await body.text() };
+function isThere(program: string): boolean {
+  const found = [process.env['KUBEBUILDER_ASSETS'] ?? '', ...(process.env['PATH'] ?? '').split(delimiter)].some(
+    (folder) => folder !== '' && spawnSync(join(folder, program), ['--version']).error === undefined,
+  );
+  assert.ok(found || process.env['CI'] !== 'true', `in CI ${program} must be there`);
+  return found;
+}
+
+const AS_NPM = { npm_lifecycle_event: 'demo', npm_command: 'run-script' };
+
+test('every command that the demo prints does what it says', async (t) => {
+  const demo = await startDemo(t, { environment: AS_NPM });
+  assert.match(demo.text, /SIMULATION/);
+  await demo.said(/has changed hands[^]*# everybody who had it\n.*\n/);
+  const [, ip = '', time = '', before = '', now = ''] =
+    /^(\S+) has changed hands.*\n\n {2}(\S+) +(\S+) .*\n {2}now +(\S+) /m.exec(demo.text) ?? [];
+  const name = (reference: string): string => reference.split('/')[1] ?? '';
+  const story: Readonly<Record<string, Expected>> = {
+    'who had it then': { output: new RegExp(`"name":"${name(before)}".*"inferred":false`) },
+    'everybody who had it': { output: new RegExp(`^FROM [^]* ${name(before)} [^]* ${name(now)} `) },
   };
-  assert.deepEqual(await preflight('who calls in the headers'), { status: 200, caller: 'demo', text: '' });
-  const uncertain = await preflight('a caller that is not certain');
-  assert.equal(uncertain.status, 403);
-  assert.match(uncertain.text, /"reason":"ambiguous"/);
-  const [, question = ''] = /npm run podwhois -- (explain .*)/.exec(text) ?? [];
-  const explained = await podwhois(question.split(' '));
-  assert.equal(explained.code, 1);
-  assert.match(
-    explained.stdout,
-    /^caller .* the pod demo\/hello.*\nrequest .*\nquery .*namespace does not hold\n\ndenied/,
-  );
-
-  const [, args = ''] = /npm run podwhois -- (lookup .*)/.exec(text) ?? [];
-  const { code, stdout } = await podwhois(args.split(' '));
-  assert.equal(code, 1);
-  assert.match(stdout, /Deployment\/hello\n.*none \(host-network\)\n$/);
-  const [, more = ''] = /npm run podwhois -- (history .*)/.exec(text) ?? [];
-  const history = await podwhois(more.split(' '));
-  assert.equal(history.code, 0);
-  assert.match(
-    history.stdout,
-    /^FROM .*\n<=.* demo +first-holder .*\n.* - +demo +second-holder .*\nnobody was watching from - until .*\n$/,
-  );
-  assert.equal(await end('SIGINT'), 0);
+  await tryAll(t, demo, { ...FIRST, ...WITH_POSTGRES, ...story });
+  assert.ok(ip !== '' && commandsOf(demo).get('who had it then')?.includes(`${time}'`));
 });
 
-test('where 8080 is taken the demo takes a free port; one that was asked for it does not change', async (t) => {
-  const taken = createServer().listen(8080, '127.0.0.1');
-  const isOurs = await new Promise<boolean>((resolve) => {
-    taken.once('listening', () => resolve(true));
-    taken.once('error', () => resolve(false)); // somebody else has it, which serves as well
-  });
-  if (isOurs) t.after(() => void taken.close());
-  const { text, end } = await demo(t);
-  assert.match(text, /podwhois +http:\/\/127\.0\.0\.1:(?!8080)\d+\n/);
-  assert.equal(await end('SIGTERM'), 0);
+test('the demo is there at once, and Ctrl-C ends all of it, early and late', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'podwhois-demo-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const environment = { ...AS_NPM, TMPDIR: folder };
+  const started = performance.now();
+  const early = await startDemo(t, { environment });
+  // A second, on a machine that has nothing else to do.
+  assert.ok(performance.now() - started < 10_000);
+  assert.equal(await early.end('SIGINT'), 0);
+  const late = await startDemo(t, { environment });
+  await late.said(/Postgres is ready/);
+  assert.equal(await late.end('SIGTERM'), 0);
+  assert.doesNotMatch(early.text + late.text, /\bERROR\b|\bWARN\b/);
+  assert.deepEqual(readdirSync(folder), []);
+});
 
-  const other = createServer().listen(0, '127.0.0.1');
-  await once(other, 'listening');
-  t.after(() => void other.close());
-  const { port } = other.address() as AddressInfo;
-  const { code, stderr } = await podwhois(['demo'], { environment: { PORT: String(port) } });
+test('where its ports are taken the demo takes free ones; one that was asked for it does not change', async (t) => {
+  const taken = async (port: number): Promise<number> => {
+    const server = createServer().listen(port, '127.0.0.1');
+    const isOurs = await new Promise<boolean>((resolve) => {
+      server.once('listening', () => resolve(true));
+      server.once('error', () => resolve(false)); // somebody else has it, which serves as well
+    });
+    if (isOurs) t.after(() => void server.close());
+    return isOurs ? (server.address() as AddressInfo).port : port;
+  };
+  await taken(8080);
+  await taken(54_320);
+  const demo = await startDemo(t, { environment: AS_NPM });
+  assert.match(demo.place('podwhois'), /^http:\/\/127\.0\.0\.1:(?!8080)\d+$/);
+  assert.match(demo.place('Postgres'), /^postgres:\/\/postgres@127\.0\.0\.1:(?!54320)\d+\/postgres$/);
+  await demo.said(/# with psql/);
+  for (const comment of ['the same as a table', 'the pods now (serve --snapshot): which pod has this IP?']) {
+    const ran = await shell(commandsOf(demo).get(comment) ?? '');
+    assert.match(ran.output, /hello-6d4b75cb6d/);
+  }
+  assert.equal(await demo.end('SIGTERM'), 0);
+
+  const { code, stderr } = await podwhois(['demo'], { environment: { PORT: String(await taken(0)) } });
   assert.equal(code, 1);
   assert.match(stderr, /already in use/);
+});
+
+test('demo sql says what Postgres says, and that no demo is there', async (t) => {
+  const demo = await startDemo(t, { args: ['--port', '0'] });
+  const { port } = new URL(demo.place('Postgres'));
+  await demo.said(/Postgres is ready/);
+  const sql = async (query: string, at = port) => await podwhois(['demo', 'sql', '--postgres-port', at, query]);
+  assert.deepEqual(await sql("SELECT 1 AS one, NULL AS none, '{\"a\":1}'::jsonb AS json, E'\\u001b[1m' AS bold"), {
+    code: 0,
+    stdout: 'ONE  NONE  JSON     BOLD\n1    -     {"a":1}  \\u001b[1m\n',
+    stderr: '',
+  });
+  assert.equal((await sql('CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)')).stdout, 'CREATE\nINSERT 2\n');
+  const wrong = await sql('SELECT nonsense');
+  assert.deepEqual([wrong.code, wrong.stderr], [1, 'podwhois: column "nonsense" does not exist\n']);
+  const [free] = await freePorts(1);
+  const nobody = await sql('SELECT 1', String(free));
+  assert.deepEqual([nobody.code, nobody.stderr.includes('start it, or set --postgres-port')], [1, true]);
 });

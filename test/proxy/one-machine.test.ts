@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
-import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import type { TestContext } from 'node:test';
 import { request } from 'undici';
-import { MAIN } from '../support/cli.ts';
+import { startDemo } from '../support/demo.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { PodwhoisProcess } from '../support/podwhois-process.ts';
 import { whyProxyMissing } from '../support/server-binaries.ts';
@@ -24,7 +20,7 @@ test(
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'podwhois-one-machine-'));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
-    const apiServer = await startDemo(t);
+    const apiServer = (await startDemo(t, { args: ['--port', '0'] })).place('API server');
     const commands = snippet(PAGE, 'one machine');
 
     const FORWARD_AUTH_RULES = join(folder, 'rules.yaml');
@@ -62,18 +58,3 @@ test(
     }
   },
 );
-
-/** `podwhois demo`; returns the address of its API server. */
-async function startDemo(t: TestContext): Promise<string> {
-  const demo = spawn(process.execPath, [MAIN, 'demo', '--port', '0'], {
-    env: {},
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.after(() => demo.kill('SIGKILL'));
-  let apiServer = '';
-  for await (const line of createInterface(demo.stdout)) {
-    apiServer ||= /^ {2}simulated API server +(http:\S+)/.exec(line)?.[1] ?? '';
-    if (line.startsWith('Ctrl-C')) break;
-  }
-  return apiServer;
-}

@@ -77,7 +77,8 @@ function table(results: readonly Result[], wide: boolean): string {
   return columns([header, ...rows]);
 }
 
-function columns(rows: readonly (readonly string[])[]): string {
+/** Lines of cells, each under the other. */
+export function columns(rows: readonly (readonly string[])[]): string {
   const [header = []] = rows;
   const width = (column: number): number => rows.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0);
   const widths = header.map((_, column) => width(column));

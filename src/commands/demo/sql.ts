@@ -1,0 +1,38 @@
+import { Client } from 'pg';
+import { columns } from '../lookup/render.ts';
+import { oneLine } from '../../terminal.ts';
+
+/**
+ * `podwhois demo sql`: asks the Postgres of a running demo, for those who have no psql. Writes a table. Throws what Postgres says, or a
+ * sentence when nobody listens.
+ */
+export async function sql(query: string, port: number, write: (text: string) => void): Promise<void> {
+  // Everything is said: what the environment has for another Postgres must not lead there.
+  const at = { host: '127.0.0.1', port, user: 'postgres', password: '', database: 'postgres', ssl: false };
+  const client = new Client({ ...at, connectionTimeoutMillis: 10_000, query_timeout: 20_000 });
+  try {
+    await client.connect();
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+      ? new Error(`no demo listens on port ${port}: start it, or set --postgres-port to what it printed`)
+      : error;
+  }
+  try {
+    const results = [await client.query({ text: query, rowMode: 'array' })].flat();
+    for (const { fields, rows, command, rowCount } of results) {
+      if (fields.length === 0) write(`${[command, rowCount].filter((part) => part !== null).join(' ')}\n`);
+      else
+        write(
+          columns([fields.map(({ name }) => name.toUpperCase()), ...(rows as unknown[][]).map((row) => row.map(cell))]),
+        );
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+function cell(value: unknown): string {
+  if (value === null) return '-';
+  if (value instanceof Date) return value.toISOString();
+  return oneLine(typeof value === 'string' ? value : JSON.stringify(value), 253);
+}

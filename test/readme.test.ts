@@ -29,7 +29,9 @@ function pattern(lines: readonly string[]): RegExp {
 }
 
 test('what the README shows is what the demo answers', async (t) => {
-  const url = (await startDemo(t, { args: ['--port', '0'] })).place('podwhois');
+  const demo = await startDemo(t, { args: ['--port', '0'] });
+  const url = demo.place('podwhois');
+  await demo.said(/^Postgres is ready/m);
   assert.ok(commands.length >= 4);
   for (const { command, output } of commands) {
     if (command.startsWith('curl')) {
@@ -40,6 +42,11 @@ test('what the README shows is what the demo answers', async (t) => {
         assert.ok((line.split(':')[0] ?? '') in headers, `${command} answers with ${line}`);
       }
       assert.match(await body.text(), pattern(output.slice(blank + 1)), command);
+    } else if (command.includes('demo -- sql')) {
+      const [, query = ''] = /"(.*)"$/.exec(command) ?? [];
+      const { port } = new URL(demo.place('Postgres'));
+      const { stdout } = await podwhois(['demo', 'sql', '--postgres-port', port, query]);
+      assert.equal(stdout.trimEnd(), output.join('\n'), command);
     } else {
       const args = command.split(' -- ')[1]?.split(' ') ?? [];
       const { stdout } = await podwhois([...args, '--server', url]);

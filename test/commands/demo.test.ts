@@ -65,10 +65,10 @@ const FIRST: Readonly<Record<string, Expected>> = {
 
 const WITH_POSTGRES: Readonly<Record<string, Expected>> = {
   'the pods now (serve --snapshot): which pod has this IP?': {
-    output: /^NAMESPACE +NAME +WORKLOAD_KIND +WORKLOAD_NAME *\ndemo +hello-\S+ +Deployment +hello\n$/,
+    output: /^namespace +name +workload_kind +workload_name\ndemo +hello-\S+ +Deployment +hello\n$/,
   },
   'the ready pods behind each Service (mirror-endpoints)': {
-    output: /^NAMESPACE +SERVICE +READY_PODS *\n(?:\S+ +\S+ +\d+\n){5}$/,
+    output: /^namespace +service +ready_pods\n(?:\S+ +\S+ +\d+\n){5}$/,
   },
   'with psql, or whatever you like': { output: /phase +\| count[^]*Running +\| +\d+/ },
 };
@@ -124,7 +124,7 @@ test('the demo is there at once, and Ctrl-C ends all of it, early and late', asy
   assert.ok(performance.now() - started < 10_000);
   assert.equal(await early.end('SIGINT'), 0);
   const late = await startDemo(t, { environment });
-  await late.said(/Postgres is ready/);
+  await late.said(/^Postgres is ready/m);
   assert.equal(await late.end('SIGTERM'), 0);
   assert.doesNotMatch(early.text + late.text, /\bERROR\b|\bWARN\b/);
   assert.deepEqual(readdirSync(folder), []);
@@ -160,11 +160,11 @@ test('where its ports are taken the demo takes free ones; one that was asked for
 test('demo sql says what Postgres says, and that no demo is there', async (t) => {
   const demo = await startDemo(t, { args: ['--port', '0'] });
   const { port } = new URL(demo.place('Postgres'));
-  await demo.said(/Postgres is ready/);
+  await demo.said(/^Postgres is ready/m);
   const sql = async (query: string, at = port) => await podwhois(['demo', 'sql', '--postgres-port', at, query]);
   assert.deepEqual(await sql("SELECT 1 AS one, NULL AS none, '{\"a\":1}'::jsonb AS json, E'\\u001b[1m' AS bold"), {
     code: 0,
-    stdout: 'ONE  NONE  JSON     BOLD\n1    -     {"a":1}  \\u001b[1m\n',
+    stdout: 'one  none  json     bold\n1    -     {"a":1}  \\u001b[1m\n',
     stderr: '',
   });
   assert.equal((await sql('CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)')).stdout, 'CREATE\nINSERT 2\n');

@@ -22,9 +22,7 @@ export async function sql(query: string, port: number, write: (text: string) => 
     for (const { fields, rows, command, rowCount } of results) {
       if (fields.length === 0) write(`${[command, rowCount].filter((part) => part !== null).join(' ')}\n`);
       else
-        write(
-          columns([fields.map(({ name }) => name.toUpperCase()), ...(rows as unknown[][]).map((row) => row.map(cell))]),
-        );
+        write(columns([fields.map(({ name }) => oneLine(name)), ...(rows as unknown[][]).map((row) => row.map(cell))]));
     }
   } finally {
     await client.end();

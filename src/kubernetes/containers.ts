@@ -47,8 +47,12 @@ const NO_SHAPES: readonly ContainerShape[] = Object.freeze([]);
 
 export class ContainerPacker {
   readonly #shapes = new Interner<readonly ContainerShape[]>(1 << 21);
-  /** By the first image: what its pods have had last. Looking there first spares making the shapes to find them. */
-  readonly #likely = new Interner<readonly ContainerShape[]>(1 << 20);
+  /**
+   * By the first image: what its pods have had last, when that container had been created and when not, which come in turns. Looking
+   * there first spares making the shapes to find them.
+   */
+  readonly #created = new Interner<readonly ContainerShape[]>(1 << 20);
+  readonly #waiting = new Interner<readonly ContainerShape[]>(1 << 20);
   #bytes = Buffer.alloc(16 * MAX_STATE_BYTES);
   #at = 0;
 
@@ -59,8 +63,9 @@ export class ContainerPacker {
     }
     this.#at = 0;
     const image = specs[0]?.image ?? '';
-    const likely = this.#likely.get(image) ?? NO_SHAPES;
-    let isLikely = specs.length === likely.length;
+    let likelies = this.#waiting;
+    let likely = NO_SHAPES;
+    let isLikely = specs.length === 0;
     const ids: string[] = [];
     const byName = statuses.length > FEW ? statusesByName(statuses) : undefined;
     for (let i = 0; i < specs.length; i++) {
@@ -70,9 +75,14 @@ export class ContainerPacker {
       this.#packState(status);
       const hasDigits = this.#packDigits(id);
       ids.push(id);
+      if (i === 0) {
+        if (hasDigits) likelies = this.#created;
+        likely = likelies.get(image) ?? NO_SHAPES;
+        isLikely = specs.length === likely.length;
+      }
       isLikely &&= isShape(likely[i]!, spec, id, hasDigits);
     }
-    const shapes = isLikely ? likely : this.#likely.set(image, this.#shapesOf(specs, ids));
+    const shapes = isLikely ? likely : likelies.set(image, this.#shapesOf(specs, ids));
     return { shapes, states: this.#bytes.toString('latin1', 0, this.#at) };
   }
 

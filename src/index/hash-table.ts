@@ -35,10 +35,13 @@ export class HashTable {
     this.#size++;
   }
 
+  has(hash: number, value: number): boolean {
+    return this.#placeOf(hash, value) >= 0;
+  }
+
   /** Takes out one such entry. False when there is none. */
   remove(hash: number, value: number): boolean {
-    let place = this.first(hash);
-    while (place >= 0 && this.at(place) !== value) place = this.next(hash, place);
+    const place = this.#placeOf(hash, value);
     if (place < 0) return false;
     this.#clear(place);
     this.#size--;
@@ -48,6 +51,12 @@ export class HashTable {
 
   get #mask(): number {
     return (this.#cells.length >> 1) - 1;
+  }
+
+  #placeOf(hash: number, value: number): number {
+    let place = this.first(hash);
+    while (place >= 0 && this.at(place) !== value) place = this.next(hash, place);
+    return place;
   }
 
   #find(hash: number, from: number): number {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { assert as check, array, integer, nat, property, tuple } from 'fast-check';
 import { test } from 'node:test';
+import { ALIKE } from './model/truth.ts';
 import { HashTable, hashOf } from '../../src/index/hash-table.ts';
 
 function valuesOf(table: HashTable, hash: number): number[] {
@@ -24,6 +25,7 @@ test('whatever is added and taken out, each hash finds what a list of all entrie
           entries.push([hash, value]);
         } else {
           const at = entries.findIndex((entry) => entry[0] === hash && entry[1] === value);
+          assert.equal(table.has(hash, value), at >= 0);
           assert.equal(table.remove(hash, value), at >= 0);
           if (at >= 0) entries.splice(at, 1);
         }
@@ -53,4 +55,8 @@ test('thousands of texts come and go, and each is found among few others', () =>
   }
   for (let i = 0; i < 100_000; i++) table.remove(hashOf(text(i)), i);
   assert.equal(table.size, 0);
+});
+
+test('the two addresses that tests of the index take to have one hash have one', () => {
+  assert.equal(hashOf(ALIKE[0]), hashOf(ALIKE[1]), 'choose others');
 });

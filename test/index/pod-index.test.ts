@@ -246,6 +246,17 @@ test('a walk goes in order of namespace, then name, and can be taken up again be
   }
 });
 
+test('a walk is over once anything has changed, were it one record only', () => {
+  const index = synced();
+  const [a, b] = [makePod({ name: 'a' }), makePod({ name: 'b' })];
+  index.slice().upsert(a);
+  index.slice().upsert(b);
+  const walk = index.walk();
+  assert.equal(walk.next().value, a);
+  index.slice().upsert(next(b));
+  assert.throws(() => walk.next(), /changed during a walk/);
+});
+
 test('a walk through a namespace stays in it', () => {
   const index = synced();
   const pods = ['a', 'a-b', 'b'].flatMap((namespace) => ['x', 'y'].map((name) => makePod({ namespace, name })));

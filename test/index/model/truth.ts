@@ -14,9 +14,20 @@ const NODES = [
   ['192.168.0.1', 'fd00:ffff::1'],
   ['192.168.0.2', 'fd00:ffff::2'],
 ] as const;
-export const ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', 'fd00::2', ...NODES.flat()];
+/** Two addresses that have one hash: see the test of `hashOf`. */
+export const ALIKE = ['10.0.107.237', '10.2.219.40'] as const;
+export const ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', 'fd00::2', ...ALIKE, ...NODES.flat()];
 /** What `status.podIPs` may be of a pod that is on the network of its own. */
-const CHOICES = [[], ['10.0.0.1'], ['10.0.0.2'], ['10.0.0.1', 'fd00::1'], ['10.0.0.3', 'fd00::2'], ['192.168.0.1']];
+const CHOICES = [
+  [],
+  ['10.0.0.1'],
+  ['10.0.0.2'],
+  ['10.0.0.1', 'fd00::1'],
+  ['10.0.0.3', 'fd00::2'],
+  [...ALIKE],
+  [ALIKE[1]],
+  ['192.168.0.1'],
+];
 
 /** A made-up cluster: what is, and how it came about. Choices are numbers from outside, so that a history can be played again. */
 export class Truth {

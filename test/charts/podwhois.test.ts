@@ -136,7 +136,7 @@ describe('the chart by itself', { ...realServer(...HELM), concurrency: true, tim
   });
 });
 
-describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HELM), timeout: 300_000 }, () => {
+describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HELM), timeout: 420_000 }, () => {
   const namespace = 'podwhois';
   const inNamespace = ['--namespace', namespace] as const;
   let plane: ControlPlane;

@@ -20,7 +20,7 @@ export type CompiledRules =
 
 /**
  * Compiles a rules file. Whatever could let more callers pass than was meant is an error: unknown fields, empty lists, selectors
- * without a namespace, captures that nobody compares. Never throws; a mebibyte of garbage takes some seconds.
+ * without a namespace, captures that nobody compares. Never throws; whatever it is given, it is done in about a second.
  */
 export function compileRules(source: string | Uint8Array): CompiledRules {
   const yaml = new RulesYaml();

@@ -1,4 +1,4 @@
-import { Composer, isAlias, isMap, isScalar, isSeq, LineCounter, Parser } from 'yaml';
+import { Composer, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
 import type { CST, Document, Node, YAMLError } from 'yaml';
 import { oneLine } from '../../terminal.ts';
 import { nearest } from './nearest.ts';
@@ -12,8 +12,17 @@ export interface FileProblem {
   readonly message: string;
 }
 
-/** As long as a ConfigMap can be. Whatever it holds is read or refused in a few seconds at most. */
+/** As long as a ConfigMap can be. */
 export const MAX_BYTES = 2 ** 20;
+
+/**
+ * Brackets in brackets. A rules file has eight at most; unbounded, a mebibyte of them keeps the process from everything else for
+ * seconds.
+ */
+const MAX_DEPTH = 32;
+
+/** Words, marks and pieces of white space: 400 for each of a thousand rules, and half a second. */
+const MAX_LEXEMES = 400_000;
 
 /** Whoever has more mends these first. */
 const MAX_PROBLEMS = 100;
@@ -160,7 +169,7 @@ export class RulesYaml {
     // Keys that stand twice are found above, in linear time. YAML 1.2's core schema whatever the file says: `no` is text.
     const composer = new Composer({ uniqueKeys: false, version: '1.2', schema: 'core', merge: false });
     const { stackTraceLimit } = Error;
-    // A mebibyte of brackets has a million errors, which take a second, or fifteen with their stacks.
+    // Errors in hundreds of thousands take a second without their stacks, and fifteen with them.
     Error.stackTraceLimit = 0;
     try {
       let only: Document | undefined;
@@ -180,8 +189,31 @@ export class RulesYaml {
     }
   }
 
+  /** Ends early, with a problem, where the text is none that a parser should spend its time on. */
   *#tokens(text: string): Generator<CST.Token> {
-    for (const token of new Parser(this.#lines.addNewLine).parse(text)) {
+    this.#lines.addNewLine(0);
+    const parser = new Parser(this.#lines.addNewLine);
+    let depth = 0;
+    let lexemes = 0;
+    for (const lexeme of new Lexer().lex(text)) {
+      if (lexeme === '[' || lexeme === '{') depth++;
+      else if (lexeme === ']' || lexeme === '}') depth--;
+      const excess =
+        depth > MAX_DEPTH
+          ? 'nested too deeply'
+          : depth < 0
+            ? `"${lexeme}" closes nothing`
+            : ++lexemes > MAX_LEXEMES
+              ? `a file has at most ${MAX_LEXEMES.toLocaleString('en')} words and marks`
+              : undefined;
+      if (excess !== undefined) return this.add(parser, excess);
+      yield* this.#allowed(parser.next(lexeme));
+    }
+    yield* this.#allowed(parser.end());
+  }
+
+  *#allowed(tokens: Iterable<CST.Token>): Generator<CST.Token> {
+    for (const token of tokens) {
       // %YAML 1.1 would make another language of it.
       if (token.type === 'directive') this.add(token, 'directives are not taken here: leave the line out');
       yield token;

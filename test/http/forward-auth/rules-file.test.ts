@@ -229,6 +229,18 @@ test('at most 1,000 rules, 1 MiB and 100 problems', () => {
   assert.deepEqual(problemsOf(Buffer.from(`${mebibyte}x`)), ['1:1 the file is longer than 1 MiB']);
 });
 
+test('what is nested or piled up beyond all rules is refused where it begins to be, before it is parsed', () => {
+  assert.deepEqual(problemsOf('['.repeat(2 ** 20)), ['1:33 nested too deeply']);
+  assert.deepEqual(problemsOf(`rules: ${'{a: '.repeat(40)}`), ['1:136 nested too deeply']);
+  assert.deepEqual(problemsOf(']'.repeat(2 ** 20)), ['1:1 "]" closes nothing']);
+  assert.deepEqual(problemsOf('rules: []\n}'), ['2:1 "}" closes nothing']);
+  assert.deepEqual(problemsOf(`rules: []\n${'#\n'.repeat(300_000)}`), [
+    '199998:1 a file has at most 400,000 words and marks',
+  ]);
+  const brackets = `# ]]] ${'['.repeat(100)}\n${rule(`match: { path: "/[[[/]]]/${'['.repeat(100)}" }`)}`;
+  assert.equal(compileRules(brackets).policy?.rules?.length, 1, 'in texts and comments they are text');
+});
+
 test('bytes that are not UTF-8 are refused', () => {
   assert.deepEqual(problemsOf(Buffer.from('rules: [] # caf\xe9', 'latin1')), ['1:1 the file is not UTF-8']);
 });

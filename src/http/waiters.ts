@@ -35,6 +35,11 @@ export class Waiters {
     return this.#size >= this.#max;
   }
 
+  /** How many wait for this address. */
+  waitingFor(ip: string): number {
+    return this.#byIp.get(ip)?.size ?? 0;
+  }
+
   /** The first answer that is `done`, else the last one when the time is up or the caller has gone. */
   async wait<T>({ ip, ms, ask, done, signal }: WaitOptions<T>): Promise<T> {
     const over = new AbortController();

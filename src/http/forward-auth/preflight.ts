@@ -39,6 +39,9 @@ const MAY_CHANGE: ReadonlySet<DenyReason> = new Set([
   'terminating',
 ] as const);
 
+/** More than a new pod asks for at once, and a fiftieth of all that may wait. */
+const WAITERS_PER_CALLER = 20;
+
 /**
  * Answers preflights in front of the router (decision 0005). 2xx only for a verdict that allows, or for an audit: every way out of
  * here but `#pass` is a denial, an exception too (rules E2, E3).
@@ -77,7 +80,9 @@ export class Preflight {
     const { waiters, waitMs, evaluator } = this.#options;
     const { client } = first;
     if (client === undefined) return first;
-    if (waiters.full) return { ...first, verdict: { allow: false, reason: 'overloaded' } };
+    // Those who call from one address wait for it; so one caller alone cannot take the place of all others.
+    if (waiters.full || waiters.waitingFor(client) >= WAITERS_PER_CALLER)
+      return { ...first, verdict: { allow: false, reason: 'overloaded' } };
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     return await waiters.wait({

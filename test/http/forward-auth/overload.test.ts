@@ -31,6 +31,26 @@ test('E3: overload sheds everything else first: preflights go on, allowed and de
   }
 });
 
+test('E3: of one address twenty wait at most, and leave room for those who call from others', async (t) => {
+  const service = await startForwardAuth(t, { environment: { FORWARD_AUTH_WAIT: '2s' }, limits: { maxWaiters: 100 } });
+  const from = async (ip: string): Promise<number> =>
+    (await ask(service.port, '/authorize?namespace=shop', { headers: [`X-Forwarded-For: ${ip}`] })).status;
+  const greedy = Array.from({ length: 300 }, async () => await from('10.1.0.1'));
+  await until('those beyond its share have been denied', async () =>
+    /outcome="overloaded",rule=""\} 280/.test(await service.metrics.text()),
+  );
+  const pod = from('10.0.0.9');
+  await until('the other one waits', async () => (await service.metrics.text()).includes('\npodwhois_waiters 21\n'));
+  service.add(makePod('new', { namespace: 'shop', podIps: ['10.0.0.9'] }));
+  assert.equal(await pod, 200);
+  service.clock.advance(2000);
+  const statuses = await Promise.all(greedy);
+  assert.deepEqual(
+    [403, 503].map((status) => statuses.filter((one) => one === status).length),
+    [20, 280],
+  );
+});
+
 test('E3: of hundreds that wait at once those beyond the limit are denied, and nobody passes who may not', async (t) => {
   const service = await startForwardAuth(t, {
     pods: [makePod('web', { namespace: 'shop', podIps: ['10.0.0.1'] })],

@@ -65,6 +65,8 @@ export class IpRecorder {
   #caughtUpAt: Moment;
   /** All changes up to it had been taken over then. */
   #caughtUpTo: ResourceVersion = '';
+  /** All that had been made before was in the index then, and taken over. */
+  #provenAt: Moment = -Infinity;
   readonly #listeners = new Set<(ip: string, uid: string) => void>();
   #looked: Moment;
   #stalledUntil: Moment = -Infinity;
@@ -183,11 +185,11 @@ export class IpRecorder {
 
   /** When this process was watching, as far as that is proven and nothing of it has been dropped: there `pieces` says all there is. */
   stretches(): readonly Stretch[] {
+    this.#pull();
     const { reach, reachVersion } = this.#history;
     const offset = this.#offset;
-    const provenAt = Math.floor(this.#now - this.#options.source.ageMs());
     return this.#unwatched
-      .stretches(provenAt, this.#caughtUpTo)
+      .stretches(this.#provenAt, this.#caughtUpTo)
       .filter(({ until, untilVersion }) => until >= reach && compareResourceVersions(untilVersion, reachVersion) >= 0)
       .map(({ from, until, sinceVersion, untilVersion }) => ({
         from: Math.max(from, reach) + offset,
@@ -225,6 +227,7 @@ export class IpRecorder {
     if (!(provenAt >= this.#now - this.#options.maxAgeMs)) this.#lost('stale', Math.floor(provenAt));
     else if (isCaughtUp && provenAt >= this.#stalledUntil) {
       this.#caughtUpAt = this.#now;
+      this.#provenAt = Math.floor(provenAt);
       this.#unwatched.end(this.#now, this.#caughtUpTo);
     }
   }

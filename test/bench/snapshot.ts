@@ -10,6 +10,7 @@ import { migrate } from '../../src/sinks/postgres/migrate.ts';
 import type { MirroredTable } from '../../src/sinks/postgres/mirrored-table.ts';
 import { statementsOf } from '../../src/sinks/postgres/statements.ts';
 import { copyLine } from '../../src/sinks/postgres/values.ts';
+import { mirrored } from '../../src/sinks/postgres/target.ts';
 import { Writer } from '../../src/sinks/postgres/writer.ts';
 import { PodTruth } from '../../src/sinks/snapshot/pod-truth.ts';
 import { podRow, podsTable } from '../../src/sinks/snapshot/pods-table.ts';
@@ -51,8 +52,7 @@ export async function snapshot({ pods: count, rounds }: Scale): Promise<readonly
           database,
           lease: new Lease({ schema, cluster: 'c', sink: 'snapshot', holder: 'bench' }),
           prepare: async () => void (await migrate(database, schema)),
-          table,
-          truth: new PodTruth(index, { synced: true }),
+          target: mirrored(table, new PodTruth(index, { synced: true })),
           clock,
           log: silent,
           flushMs: 3_000,

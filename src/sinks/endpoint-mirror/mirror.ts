@@ -3,6 +3,7 @@ import { advice, classify, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { PROBLEMS } from '../postgres/standing.ts';
+import { mirrored } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { DETAIL_COLUMNS } from './pod-details.ts';
@@ -98,8 +99,7 @@ export class EndpointMirror {
         if (lease) await migrate(database, schema);
         await prepareTable(database, table, enriched ? DETAIL_COLUMNS : []);
       },
-      table: mirroredTable(table, cluster, { enriched }),
-      truth,
+      target: mirrored(mirroredTable(table, cluster, { enriched }), truth),
       clock,
       log,
       flushMs: FLUSH_MS,

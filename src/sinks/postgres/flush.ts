@@ -18,6 +18,8 @@ const ARRAYS = 250;
 export interface FlushOptions {
   readonly table: MirroredTable;
   readonly statements: Statements;
+  /** Called before `rows` is asked for these. */
+  readonly prepare?: (session: Session, groups: readonly string[]) => Promise<void>;
   readonly rows: (group: string) => readonly Row[];
   readonly mayDelete: (group: string) => boolean;
   /** How many groups one statement writes at most. */
@@ -28,7 +30,7 @@ export interface FlushOptions {
   readonly careful: boolean;
   /** Proves that this process is the one that writes, and holds that until the commit. */
   readonly enter: (session: Session) => Promise<void>;
-  readonly leave: (session: Session) => Promise<void>;
+  readonly leave: (session: Session, poison: ReadonlyMap<string, string>) => Promise<void>;
 }
 
 export interface Flushed {
@@ -60,8 +62,10 @@ export async function flush(session: Session, groups: readonly string[], options
   if (size > ARRAYS) {
     // All of the sending first: while a COPY waits for a frozen client no time limit of the server ends it, and no lock may be held.
     const stages: { readonly name: string; readonly gone: readonly string[] }[] = [];
-    for (const some of piecesOf(groups, size))
+    for (const some of piecesOf(groups, size)) {
+      await options.prepare?.(session, some);
       stages.push(await stage(session, some, `podwhois_${stages.length}`, options));
+    }
     await enter(session);
     for (const { name } of stages) {
       written += await session.write(options.statements.upsertFromStage(name), scopeOf(options));
@@ -70,6 +74,7 @@ export async function flush(session: Session, groups: readonly string[], options
   } else {
     await enter(session);
     for (const some of piecesOf(groups, size)) {
+      await options.prepare?.(session, some);
       const made = await rowsOf(some, options);
       const write = careful ? bisect : writeArrays;
       written += await write(session, made, options, poison);
@@ -77,7 +82,7 @@ export async function flush(session: Session, groups: readonly string[], options
       deleted += (await remove(session, gone, options)) + (await removeOthers(session, made, options, poison));
     }
   }
-  await leave(session);
+  await leave(session, poison);
   return { written, deleted, poison };
 }
 

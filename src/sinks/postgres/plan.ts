@@ -16,6 +16,8 @@ export interface State {
   readonly flushedAt: number;
   /** Nothing is tried before. */
   readonly retryAt: number;
+  /** When what is too old is to be deleted. */
+  readonly pruneAt: number;
 }
 
 export interface Pace {
@@ -27,7 +29,7 @@ export interface Pace {
 
 export type Step =
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'prepare' | 'acquire' | 'compare' | 'flush' | 'prove' };
+  | { readonly kind: 'prepare' | 'acquire' | 'compare' | 'flush' | 'prove' | 'prune' };
 
 /** What to do next. */
 export function nextStep(state: State, now: number, { flushMs, leaseMs }: Pace): Step {
@@ -39,7 +41,9 @@ export function nextStep(state: State, now: number, { flushMs, leaseMs }: Pace):
   if (flushIn <= 0) return { kind: 'flush' };
   const proveIn = state.provenAt + leaseMs - now;
   if (proveIn <= 0) return { kind: 'prove' };
-  return wait(Math.min(flushIn, proveIn));
+  const pruneIn = state.pruneAt - now;
+  if (pruneIn <= 0) return { kind: 'prune' };
+  return wait(Math.min(flushIn, proveIn, pruneIn));
 }
 
 const wait = (ms: number): Step => ({ kind: 'wait', ms });

@@ -1,15 +1,11 @@
-import { compare } from './compare.ts';
 import type { Database, Log, Session } from './database.ts';
 import { advice, classify, sqlState } from './error-class.ts';
 import type { ErrorClass } from './error-class.ts';
-import { flush } from './flush.ts';
 import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';
-import type { MirroredTable, Truth } from './mirrored-table.ts';
 import { afterFailure, afterSuccess, nextStep, NO_TROUBLE, secondLook } from './plan.ts';
 import type { Pace, Step, Trouble } from './plan.ts';
-import { statementsOf } from './statements.ts';
-import type { Statements } from './statements.ts';
+import type { Target } from './target.ts';
 
 export interface Clock {
   now(): number;
@@ -23,8 +19,7 @@ export interface WriterOptions {
   readonly lease: Lease | undefined;
   /** Brings the schema to what is needed; called at the start, and again after whatever a person must put right. */
   readonly prepare: () => Promise<void>;
-  readonly table: MirroredTable;
-  readonly truth: Truth;
+  readonly target: Target;
   readonly clock: Clock;
   readonly log: Log;
   readonly flushMs: number;
@@ -34,6 +29,7 @@ export interface WriterOptions {
 export interface WriterCounts {
   written: number;
   deleted: number;
+  pruned: number;
   comparisons: number;
   flushes: number;
   readonly failures: Record<ErrorClass, number>;
@@ -43,11 +39,14 @@ export interface WriterCounts {
 const LAST_FLUSH_MS = 5_000;
 /** What stays wrong is said again this often. */
 const REMIND_MS = 60_000;
+/** What cannot be compared yet. */
+const LATER_MS = 1_000;
+const PRUNE_EVERY_MS = 60_000;
 /** Groups that are remembered as dirty beyond twice what there is: then all are compared instead. */
 const SPARE = 10_000;
 
 /**
- * Makes one table equal the truth, whatever happens to the database. It holds which groups may differ, never what happened to them,
+ * Makes what is in Postgres equal the truth, whatever happens to the database. It holds which groups may differ, never what happened to them,
  * so an outage of any length costs no more than there are groups; after any doubt it reads back and compares. What to do next is
  * decided in `plan.ts`.
  */
@@ -55,12 +54,12 @@ export class Writer {
   readonly counts: WriterCounts = {
     written: 0,
     deleted: 0,
+    pruned: 0,
     comparisons: 0,
     flushes: 0,
     failures: { connection: 0, 'read-only': 0, full: 0, conflict: 0, timeout: 0, setup: 0, poison: 0 },
   };
   readonly #options: WriterOptions;
-  readonly #statements: Statements;
   readonly #pace: Pace;
   readonly #dirty = new Set<string>();
   /** What Postgres would not take, and why; tried again when it changes. */
@@ -72,6 +71,7 @@ export class Writer {
   #provenAt = 0;
   #doubt = true;
   #flushedAt = -Infinity;
+  #pruneAt: number;
   /** Since when the table has been behind; undefined: it is not. */
   #behindSince: number | undefined;
   #retryAt = 0;
@@ -85,7 +85,7 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options;
-    this.#statements = statementsOf(options.table);
+    this.#pruneAt = options.target.prune ? -Infinity : Infinity;
     this.#pace = { flushMs: options.flushMs, leaseMs: (options.lease?.ttlMs ?? 15_000) / 3 };
   }
 
@@ -120,11 +120,11 @@ export class Writer {
 
   /** Runs until the signal ends it, with one last flush. Never rejects; what it waits for after the signal is broken off in time. */
   async run(signal: AbortSignal): Promise<void> {
-    const { truth, clock, database, lease } = this.#options;
+    const { target, clock, database, lease } = this.#options;
     let late: NodeJS.Timeout | undefined;
     const limit = (): void => void (late = setTimeout(() => database.breakOff(), LAST_FLUSH_MS));
     signal.addEventListener('abort', limit);
-    const stopListening = truth.onChange(() => this.#collect());
+    const stopListening = target.onChange(() => this.#collect());
     try {
       while (!signal.aborted) {
         this.#collect();
@@ -145,18 +145,18 @@ export class Writer {
 
   async #last(): Promise<void> {
     this.#collect();
-    if (this.leading && this.#prepared && !this.#doubt && this.#dirty.size > 0 && this.#options.truth.ready) {
+    if (this.leading && this.#prepared && !this.#doubt && this.#dirty.size > 0 && this.#options.target.ready) {
       await this.#attempt({ kind: 'flush' });
     }
   }
 
   get #isEqual(): boolean {
-    return this.#options.truth.ready && !this.#doubt && this.#dirty.size === 0 && this.#poison.size === 0;
+    return this.#options.target.ready && !this.#doubt && this.#dirty.size === 0 && this.#poison.size === 0;
   }
 
   #state(): Parameters<typeof nextStep>[0] {
     return {
-      ready: this.#options.truth.ready,
+      ready: this.#options.target.ready,
       prepared: this.#prepared,
       leading: this.leading,
       provenAt: this.#provenAt,
@@ -164,16 +164,17 @@ export class Writer {
       dirty: this.#dirty.size,
       flushedAt: this.#flushedAt,
       retryAt: this.#retryAt,
+      pruneAt: this.#pruneAt,
     };
   }
 
   /** Takes what has changed out of the truth, before it forgets. */
   #collect(): void {
     const idle = !this.#doubt && this.#dirty.size === 0;
-    const changed = this.#options.truth.changed();
+    const changed = this.#options.target.changed();
     if (changed === 'all') this.#doubt = true;
     else for (const group of changed) this.#dirty.add(group);
-    if (this.#dirty.size > 2 * this.#options.truth.size + SPARE) this.#doubt = true;
+    if (this.#dirty.size > 2 * this.#options.target.size + SPARE) this.#doubt = true;
     // In doubt everything is compared anyway; what comes during the comparison is collected again.
     if (this.#doubt) this.#dirty.clear();
     if (!this.#doubt && this.#dirty.size === 0) return;
@@ -182,7 +183,7 @@ export class Writer {
   }
 
   async #attempt(step: Exclude<Step, { kind: 'wait' }>): Promise<void> {
-    const { clock, lease, database, log } = this.#options;
+    const { clock, lease, database, log, target } = this.#options;
     this.#writing = 0;
     try {
       switch (step.kind) {
@@ -194,14 +195,19 @@ export class Writer {
           if (await lease?.acquire(database)) {
             this.#doubt = true;
             this.#provenAt = clock.now();
-            log.info({ table: this.#options.table.name }, 'this process writes the table now');
+            log.info({ table: this.#options.target.name }, 'this process writes the table now');
           } else this.#retryAt = clock.now() + this.#pace.leaseMs;
           this.#asked = true;
           break;
         case 'prove':
           await database.transaction(async (session) => {
             // Where nothing is left to write, readers see that the rows are fresh.
-            if (this.#isEqual) await lease?.leave(session);
+            const claim = this.#isEqual ? target.claim?.() : undefined;
+            if (claim) {
+              await lease?.enter(session);
+              await claim(session);
+            }
+            if (claim || this.#isEqual) await lease?.leave(session);
             else await lease?.enter(session);
           });
           this.#provenAt = clock.now();
@@ -212,6 +218,9 @@ export class Writer {
         case 'flush':
           await this.#flush();
           break;
+        case 'prune':
+          await this.#prune();
+          break;
       }
       this.#failing = undefined;
       if (step.kind === 'compare' || step.kind === 'flush') this.#said = '';
@@ -221,21 +230,24 @@ export class Writer {
   }
 
   async #compare(): Promise<void> {
-    const { database, lease, table, truth, clock, log } = this.#options;
-    const statements = this.#statements;
+    const { database, lease, target, clock, log } = this.#options;
     const kept = lease?.keep(database);
     try {
       this.#dirty.clear();
       // From here on whatever changes is collected again.
       this.#doubt = false;
-      const found = await database.transaction(async (session) => await compare(session, { table, statements, truth }));
-      this.counts.comparisons++;
+      const found = await database.transaction(async (session) => await target.compare(session));
       const now = clock.now();
-      const gone = [...found.gone].filter((group) => truth.mayDelete?.(group) ?? true);
-      const again = secondLook(gone.length, found.groups, this.#shrunkenSince, now);
+      if (found === 'later') {
+        this.#retryAt = now + LATER_MS;
+        this.#doubt = true;
+        return;
+      }
+      this.counts.comparisons++;
+      const again = secondLook(found.gone.size, found.groups, this.#shrunkenSince, now);
       if (again !== undefined) {
         log.warn(
-          { table: table.name, rows: found.groups, gone: gone.length },
+          { table: target.name, rows: found.groups, gone: found.gone.size },
           'more than half of the rows would go: looking again first',
         );
         this.#shrunkenSince ??= now;
@@ -245,7 +257,7 @@ export class Writer {
       }
       this.#shrunkenSince = undefined;
       for (const group of found.differing) this.#dirty.add(group);
-      for (const group of gone) this.#dirty.add(group);
+      for (const group of found.gone) this.#dirty.add(group);
       this.#poison.clear();
     } catch (error) {
       this.#doubt = true;
@@ -259,8 +271,10 @@ export class Writer {
   }
 
   async #flush(): Promise<void> {
-    const { database, lease, table, truth, clock, log } = this.#options;
+    const { database, lease, target, clock, log } = this.#options;
+    this.#collect();
     const groups = [...this.#dirty];
+    const claim = target.claim?.();
     const since = this.#behindSince;
     this.#dirty.clear();
     this.#behindSince = undefined;
@@ -270,11 +284,7 @@ export class Writer {
       const { batch, careful } = this.#trouble;
       const done = await database.transaction(
         async (session) =>
-          await flush(session, groups, {
-            table,
-            statements: this.#statements,
-            rows: (group) => truth.rows(group),
-            mayDelete: (group) => truth.mayDelete?.(group) ?? true,
+          await target.flush(session, groups, {
             batch,
             copy: this.#copy,
             careful,
@@ -282,14 +292,17 @@ export class Writer {
               await kept?.stop();
               await lease?.enter(own);
             },
-            leave: async (own: Session) => await lease?.leave(own),
+            leave: async (own: Session) => {
+              await claim?.(own);
+              await lease?.leave(own);
+            },
           }),
       );
       for (const group of groups) this.#poison.delete(group);
       for (const [group, reason] of done.poison) {
         this.#poison.set(group, reason);
         log.error(
-          { table: table.name, row: group, reason },
+          { table: target.name, row: group, reason },
           'Postgres does not take a row: it is left out until it changes',
         );
       }
@@ -307,11 +320,22 @@ export class Writer {
     }
   }
 
+  async #prune(): Promise<void> {
+    const { database, lease, target, clock } = this.#options;
+    const { deleted, more } = await database.transaction(async (session) => {
+      await lease?.enter(session);
+      return (await target.prune?.(session)) ?? { deleted: 0, more: false };
+    });
+    this.counts.pruned += deleted;
+    this.#provenAt = clock.now();
+    this.#pruneAt = more ? -Infinity : clock.now() + PRUNE_EVERY_MS;
+  }
+
   #failed(error: unknown): void {
-    const { clock, log, lease, table, database } = this.#options;
+    const { clock, log, lease, target, database } = this.#options;
     const now = clock.now();
     if (error instanceof LeaseLost) {
-      log.warn({ table: table.name }, 'another process writes the table now');
+      log.warn({ table: target.name }, 'another process writes the table now');
       this.#doubt = true;
       return;
     }
@@ -321,7 +345,7 @@ export class Writer {
     // No right to temporary tables, or an engine that has none: arrays do it too.
     if (this.#copy && isAboutTemporaryTables(error)) {
       this.#copy = false;
-      log.warn({ table: table.name, err: error }, 'there are no temporary tables here: going on with arrays');
+      log.warn({ table: target.name, err: error }, 'there are no temporary tables here: going on with arrays');
       return;
     }
     const { trouble, delayMs, doubt, unprepared } = afterFailure(this.#trouble, failure, this.#writing, clock.random());
@@ -335,7 +359,7 @@ export class Writer {
     if (key === this.#said && now - this.#saidAt < REMIND_MS) return;
     [this.#said, this.#saidAt] = [key, now];
     log.error(
-      { table: table.name, database: database.place, err: error, advice: advice(error) },
+      { table: target.name, database: database.place, err: error, advice: advice(error) },
       'Postgres cannot be written: trying again',
     );
   }

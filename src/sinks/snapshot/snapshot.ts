@@ -7,6 +7,7 @@ import { Database } from '../postgres/database.ts';
 import type { Log } from '../postgres/database.ts';
 import { Lease, LEASE_TTL_MS } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { mirrored } from '../postgres/target.ts';
 import { standingOf } from '../postgres/standing.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
@@ -41,6 +42,12 @@ export function plug(surroundings: Surroundings): Snapshot {
   const { settings, index, source, clock, log, metrics, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
+  // What is too old for the lookups is not written either, and not called fresh.
+  const fresh = {
+    get synced() {
+      return source.synced && source.ageMs() <= settings.serveMaxStaleness;
+    },
+  };
   const writer = new Writer({
     database,
     lease: new Lease({ schema, cluster, sink: 'snapshot', holder: `${hostname()}/${randomUUID()}`, ttlMs }),
@@ -48,13 +55,7 @@ export function plug(surroundings: Surroundings): Snapshot {
       const { applied } = await migrate(database, schema);
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
     },
-    table: podsTable(schema, cluster),
-    truth: new PodTruth(index, {
-      // What is too old for the lookups is not written either, and not called fresh.
-      get synced() {
-        return source.synced && source.ageMs() <= settings.serveMaxStaleness;
-      },
-    }),
+    target: mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)),
     clock,
     log,
     flushMs,

@@ -6,6 +6,7 @@ import type { Log, TimeLimits } from '../../../src/sinks/postgres/database.ts';
 import { Lease } from '../../../src/sinks/postgres/lease.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import type { MirroredTable, Row, Truth } from '../../../src/sinks/postgres/mirrored-table.ts';
+import { mirrored } from '../../../src/sinks/postgres/target.ts';
 import { Writer } from '../../../src/sinks/postgres/writer.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -112,8 +113,7 @@ export async function startStage(t: TestContext, postgres: RealPostgres, options
     database,
     lease: new Lease({ schema, cluster: 'c', sink: 's', holder: options.holder ?? `holder-${++holders}`, ttlMs }),
     prepare: async () => void (options.unprepared === true || (await migrate(database, schema))),
-    table,
-    truth,
+    target: mirrored(table, truth),
     clock,
     log,
     flushMs: 20,

@@ -20,6 +20,7 @@ const state = (given: Partial<State> = {}): State => ({
   dirty: 0,
   flushedAt: 0,
   retryAt: 0,
+  pruneAt: Infinity,
   ...given,
 });
 
@@ -32,6 +33,14 @@ test('the steps come in their order: wait after a failure, schema, lease, compar
   assert.deepEqual(nextStep(state({ dirty: 1 }), 400, PACE), { kind: 'wait', ms: 600 });
   assert.deepEqual(nextStep(state(), 3_999, PACE), { kind: 'wait', ms: 1 });
   assert.deepEqual(nextStep(state(), 4_000, PACE), { kind: 'prove' });
+});
+
+test('what is too old is deleted when nothing else is to be done', () => {
+  assert.deepEqual(nextStep(state({ pruneAt: 500 }), 400, PACE), { kind: 'wait', ms: 100 });
+  assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 600, PACE), { kind: 'prune' });
+  assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 1_000, PACE), { kind: 'flush' });
+  assert.deepEqual(nextStep(state({ pruneAt: 500 }), 4_000, PACE), { kind: 'prove' });
+  assert.deepEqual(nextStep(state({ pruneAt: 500, leading: false }), 4_000, PACE), { kind: 'acquire' });
 });
 
 test('while the truth is not to be believed nothing is compared and nothing written, and the lease is kept', () => {

@@ -14,6 +14,7 @@ import type { Remark } from './http/context.ts';
 import type { HttpPlug } from './http/plug.ts';
 import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
+import type { IpRecorder } from './ip-recorder.ts';
 import type { Archive } from './joined-past.ts';
 import type { Clock } from './kubernetes/clock.ts';
 import type { Log } from './log.ts';
@@ -66,6 +67,8 @@ export interface Context<Own = unknown> {
   /** The core's and its own, frozen. */
   readonly settings: Settings & Own;
   readonly index: PodIndex;
+  /** What is written down in memory of who had which address. */
+  readonly recorder: IpRecorder;
   readonly view: View;
   /** How fresh the pods are. */
   readonly source: Slices;

@@ -119,6 +119,7 @@ export async function startService(settings: Settings, options: ServiceOptions):
     const plugged = await plug({
       settings,
       index,
+      recorder: past,
       view,
       source,
       clock,

@@ -7,20 +7,24 @@ import { Database } from '../postgres/database.ts';
 import type { Log } from '../postgres/database.ts';
 import { Lease, LEASE_TTL_MS } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
-import { mirrored } from '../postgres/target.ts';
 import { standingOf } from '../postgres/standing.ts';
+import { mirrored } from '../postgres/target.ts';
+import type { Target } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { HistoryArchive, READ_LIMITS } from './history-archive.ts';
+import { HistoryTarget } from './history-target.ts';
+import type { Recorded } from './history-target.ts';
 import { PodTruth } from './pod-truth.ts';
 import { podsTable } from './pods-table.ts';
 import type { SnapshotSettings } from './settings.ts';
-import { publish, publishReads } from './snapshot-metrics.ts';
+import { publish, publishHistory, publishReads } from './snapshot-metrics.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
   readonly settings: SnapshotSettings & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
   readonly index: PodIndex;
+  readonly recorder: Recorded;
   readonly source: { readonly synced: boolean; ageMs(): number };
   readonly clock: Clock;
   readonly log: Log;
@@ -33,48 +37,72 @@ export interface Snapshot {
   /** How the history is read; undefined: none is kept. */
   readonly archive?: HistoryArchive;
   /** For `/ready?verbose`. */
-  remarks(): readonly [{ readonly name: string; readonly ok: boolean; readonly message: string }];
+  remarks(): readonly { readonly name: string; readonly ok: boolean; readonly message: string }[];
   close(): Promise<void>;
 }
 
 /** Plugs the snapshot into the service. Waits for no database: whatever is wrong with it is tried again, and logged. */
 export function plug(surroundings: Surroundings): Snapshot {
-  const { settings, index, source, clock, log, metrics, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
-  const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
-  const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
+  const { settings, index, source, recorder, metrics } = surroundings;
+  const { podwhoisSchema: schema, clusterName: cluster, snapshotHistoryRetention: retentionMs } = settings;
   // What is too old for the lookups is not written either, and not called fresh.
   const fresh = {
     get synced() {
       return source.synced && source.ageMs() <= settings.serveMaxStaleness;
     },
   };
+  const pods = run(surroundings, 'snapshot', mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)));
+  publish(metrics, pods.writer);
+  const history =
+    retentionMs === 0
+      ? undefined
+      : run(
+          surroundings,
+          'history',
+          new HistoryTarget({ schema, cluster, recorded: recorder, source: fresh, retentionMs }),
+        );
+  if (history) publishHistory(metrics, history.writer);
+  const reading = readerOf(surroundings);
+  return {
+    ...(reading && { archive: reading.archive }),
+    remarks: () => [
+      { name: 'SNAPSHOT', ...pods.standing() },
+      ...(history ? [{ name: 'SNAPSHOT_HISTORY', ...history.standing() }] : []),
+    ],
+    close: async () => void (await Promise.all([pods.close(), history?.close(), reading?.database.close()])),
+  };
+}
+
+/** A writer at work, with a lease and connections of its own: none waits for another. */
+function run(surroundings: Surroundings, sink: string, target: Target) {
+  const { settings, clock, log, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
+  const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
+  const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
   const writer = new Writer({
     database,
-    lease: new Lease({ schema, cluster, sink: 'snapshot', holder: `${hostname()}/${randomUUID()}`, ttlMs }),
+    lease: new Lease({ schema, cluster, sink, holder: `${hostname()}/${randomUUID()}`, ttlMs }),
     prepare: async () => {
       const { applied } = await migrate(database, schema);
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
     },
-    target: mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)),
+    target,
     clock,
     log,
     flushMs,
   });
-  publish(metrics, writer);
-  const reading = readerOf(surroundings);
   const ending = new AbortController();
   const running = writer.run(ending.signal);
   return {
-    ...(reading && { archive: reading.archive }),
-    remarks() {
+    writer,
+    standing() {
       const { asked, leading, failing, quarantined } = writer;
       const standing = { asked, leading, failing, quarantined: quarantined.size, lagMs: writer.lagMs() };
-      return [{ name: 'SNAPSHOT', ...standingOf(standing, settings.readyMaxStaleness) }];
+      return standingOf(standing, settings.readyMaxStaleness);
     },
     async close() {
       ending.abort();
       await running;
-      await Promise.all([database.close(), reading?.database.close()]);
+      await database.close();
     },
   };
 }

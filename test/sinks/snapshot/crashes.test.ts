@@ -15,11 +15,13 @@ import { startChild } from '../../support/child-process.ts';
 import type { Child } from '../../support/child-process.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { TrueHolds } from '../../support/true-holds.ts';
 import { until } from '../../support/until.ts';
 
 /** How many writers are killed; more by this variable. */
 const KILLS = Number(process.env['PODWHOIS_KILLS'] ?? 20);
-const WRITES = 'this process writes the table now';
+const WRITES = '"table":"pods","msg":"this process writes the table now"';
+const WRITES_HISTORY = '"table":"ip_history","msg":"this process writes the table now"';
 
 let postgres: RealPostgres;
 let simulator: Simulator;
@@ -30,7 +32,7 @@ const writers = new Set<Child>();
 
 before(async () => {
   postgres = await startPostgres();
-  simulator = await startSimulator({ pods: 2_000 });
+  simulator = await startSimulator({ pods: 2_000, history: 1_000_000 });
   const environment = { K8S_API_SERVER: simulator.url, HOST: '127.0.0.1', PORT: '0' };
   const settings = readServeSettings({ flags: {}, environment });
   observer = await startService(settings, { log: createLog({ level: 'fatal', format: 'json' }) });
@@ -70,10 +72,23 @@ const writes = async (writer: Child): Promise<unknown> =>
     'it writes',
     () => {
       if (writer.ended !== undefined) throw new Error(writer.output());
-      return writer.output().includes(WRITES);
+      return writer.output().includes(WRITES) && writer.output().includes(WRITES_HISTORY);
     },
     { timeoutMs: 60_000, everyMs: 20 },
   );
+
+/** What is open in the history is what is held, no hold is there twice, and none is lost that somebody had watched. */
+async function historyIsRight(schema: string, truth: TrueHolds): Promise<void> {
+  await until('what is open in the history is what is held', async () => {
+    const [row] = await postgres.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM ${schema}.ip_history WHERE valid_until = 'infinity'`,
+    );
+    return row?.count === truth.open && (await truth.contradictions(postgres, schema)).length === 0;
+  }).catch(async (error: unknown) => {
+    assert.deepEqual(await truth.contradictions(postgres, schema), []);
+    throw error;
+  });
+}
 
 async function equal(schema: string): Promise<void> {
   await until('the table equals the cluster', async () => {
@@ -85,8 +100,9 @@ async function equal(schema: string): Promise<void> {
   });
 }
 
-test(`kill -9 of the writer at ${KILLS} random moments under churn: the table equals the cluster afterwards`, async (t) => {
+test(`kill -9 of the writer at ${KILLS} random moments under churn: the table equals the cluster afterwards, and the history its log`, async (t) => {
   const schema = postgres.schema();
+  const truth = new TrueHolds(simulator.cluster);
   simulator.setChurn(100);
   t.after(() => simulator.setChurn(0));
   for (let i = 0; i < KILLS; i++) {
@@ -99,13 +115,16 @@ test(`kill -9 of the writer at ${KILLS} random moments under churn: the table eq
   await writes(last);
   simulator.setChurn(0);
   await equal(schema);
-  const [lease] = await postgres.query<{ epoch: string }>(`SELECT epoch FROM ${schema}.leases`);
-  assert.ok(Number(lease?.epoch) > KILLS, 'every writer had an epoch of its own');
+  await historyIsRight(schema, truth);
+  const leases = await postgres.query<{ epoch: string }>(`SELECT epoch FROM ${schema}.leases`);
+  assert.equal(leases.length, 2);
+  for (const { epoch } of leases) assert.ok(Number(epoch) > KILLS, 'every writer had an epoch of its own');
   await last.stop();
 });
 
-test('a paused writer that wakes after its lease writes nothing more, and the table equals the cluster', async (t) => {
+test('a paused writer that wakes after its lease writes nothing more, and table and history are right', async (t) => {
   const schema = postgres.schema();
+  const truth = new TrueHolds(simulator.cluster);
   simulator.setChurn(100);
   t.after(() => simulator.setChurn(0));
   const first = startWriter(schema);
@@ -114,16 +133,20 @@ test('a paused writer that wakes after its lease writes nothing more, and the ta
   await until('the second one waits', () => second.output().includes('watching'));
   for (let i = 0; i < 3; i++) {
     const [holder, other] = i % 2 === 0 ? [first, second] : [second, first];
-    const times = (child: Child): number => child.output().split(WRITES).length;
+    const times = (child: Child): number[] => [WRITES, WRITES_HISTORY].map((text) => child.output().split(text).length);
     const before = times(other);
     await sleep(Math.random() * 300);
     holder.signal('SIGSTOP');
-    await until('the other one takes over', () => times(other) > before, { timeoutMs: 60_000, everyMs: 20 });
+    await until('the other one takes over', () => times(other).every((count, k) => count > (before[k] ?? 0)), {
+      timeoutMs: 60_000,
+      everyMs: 20,
+    });
     holder.signal('SIGCONT');
     await sleep(300);
   }
   simulator.setChurn(0);
   await equal(schema);
+  await historyIsRight(schema, truth);
   await first.stop();
   await second.stop();
 });

@@ -18,6 +18,7 @@ import type { Simulator } from '../../../src/simulator/simulator.ts';
 import type { SnapshotSettings } from '../../../src/sinks/snapshot/settings.ts';
 import { plug } from '../../../src/sinks/snapshot/snapshot.ts';
 import { makePod } from '../../index/make-pod.ts';
+import { RecordedIndex } from '../../support/recorded-index.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -229,6 +230,7 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
   const plugged = plug({
     settings: settings as typeof settings & SnapshotSettings,
     index,
+    recorder: new RecordedIndex().recorder,
     source: { synced: true, ageMs: () => age },
     clock: { now: () => clock.now(), sleep: async (ms, signal) => await clock.sleep(ms, signal), random: Math.random },
     log: createLog({ level: 'fatal', format: 'json' }),
@@ -239,7 +241,7 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
     await plugged.close();
     clock.close();
   });
-  const leases = `SELECT epoch, flushed_at FROM ${schema}.leases`;
+  const leases = `SELECT epoch, flushed_at FROM ${schema}.leases WHERE sink = 'snapshot'`;
   await until('it leads', async () => (await postgres.query(leases).catch(() => [])).length === 1);
   await sleep(500);
   assert.deepEqual(await postgres.query(leases), [{ epoch: '1', flushed_at: null }]);
@@ -247,8 +249,8 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
   age = 300_000;
   await until('the row is there', async () => (await postgres.query(`SELECT FROM ${schema}.pods`)).length === 1);
   await until('it says so', () => {
-    const [{ name, ok, message }] = plugged.remarks();
-    return ok && `${name}: ${message}` === 'SNAPSHOT: this replica writes; behind by 0s';
+    const [remark] = plugged.remarks();
+    return remark?.ok === true && `${remark.name}: ${remark.message}` === 'SNAPSHOT: this replica writes; behind by 0s';
   });
 });
 

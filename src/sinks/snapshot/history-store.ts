@@ -1,0 +1,143 @@
+import { canonicalIp } from '../../index/ip-address.ts';
+import type { Piece, Stretch } from '../../index/history/piece.ts';
+import type { ResourceVersion } from '../../pod.ts';
+import type { Session } from '../postgres/database.ts';
+import type { Row } from '../postgres/mirrored-table.ts';
+import { qualified } from '../postgres/sql.ts';
+import type { Statements } from '../postgres/statements.ts';
+import { timestamp } from '../postgres/values.ts';
+import { PIECE_COLUMNS, pieceOf, STRETCH_COLUMNS, stretchOf } from './history-rows.ts';
+import type { PieceRow, StretchRow } from './history-rows.ts';
+
+/** Rows in one statement. */
+const PAGE = 10_000;
+/** Deleted in one transaction: so short that nobody waits for it. */
+const PRUNED_AT_ONCE = 5_000;
+const REMOVED_AT_ONCE = 1_000;
+const CURSOR = 'podwhois_open';
+
+/** One pod at one address, from a version on; undefined: only what is open. */
+export interface Course {
+  readonly ip: string;
+  readonly uid: string;
+  readonly sinceVersion: ResourceVersion | undefined;
+}
+
+/** The statements of the history's writer, about the rows of one cluster. */
+export class HistoryStore {
+  readonly #cluster: string;
+  readonly #history: string;
+  readonly #watched: string;
+
+  constructor(schema: string, cluster: string) {
+    this.#cluster = cluster;
+    this.#history = qualified(schema, 'ip_history');
+    this.#watched = qualified(schema, 'ip_history_watched');
+  }
+
+  async watched(session: Session): Promise<readonly Stretch[]> {
+    const rows = await session.query<StretchRow>(
+      `SELECT ${STRETCH_COLUMNS} FROM ${this.#watched} AS w WHERE w.cluster = $1`,
+      [this.#cluster],
+    );
+    return rows.map(stretchOf);
+  }
+
+  async replaceWatched(session: Session, from: readonly Stretch[], to: readonly Stretch[]): Promise<void> {
+    const gone = from.filter(({ sinceVersion }) => !to.some((one) => one.sinceVersion === sinceVersion));
+    if (gone.length > 0) {
+      await session.write(`DELETE FROM ${this.#watched} WHERE cluster = $1 AND since_version = ANY ($2::numeric[])`, [
+        this.#cluster,
+        gone.map(({ sinceVersion }) => sinceVersion),
+      ]);
+    }
+    const news = to.filter((one) => !from.some((old) => sameStretch(one, old)));
+    if (news.length === 0) return;
+    await session.write(
+      `INSERT INTO ${this.#watched} (cluster, since_version, until_version, watched_from, watched_until)
+       SELECT $1, u.* FROM unnest($2::numeric[], $3::numeric[], $4::timestamptz[], $5::timestamptz[]) AS u
+       ON CONFLICT (cluster, since_version) DO UPDATE SET until_version = EXCLUDED.until_version,
+         watched_from = EXCLUDED.watched_from, watched_until = EXCLUDED.watched_until`,
+      [
+        this.#cluster,
+        news.map(({ sinceVersion }) => sinceVersion),
+        news.map(({ untilVersion }) => untilVersion),
+        news.map((one) => timestamp(one.from)),
+        news.map((one) => timestamp(one.until)),
+      ],
+    );
+  }
+
+  /** Who holds an address to this day, as far as is written. */
+  async open(
+    session: Session,
+  ): Promise<readonly { readonly ip: string; readonly uid: string; readonly sinceVersion: ResourceVersion }[]> {
+    interface Open extends Readonly<Record<string, unknown>> {
+      readonly ip: string;
+      readonly uid: string;
+      readonly since_version: string;
+    }
+    await session.write(
+      `DECLARE ${CURSOR} NO SCROLL CURSOR FOR SELECT host(ip) AS ip, uid, since_version::text FROM ${this.#history}
+       WHERE cluster = $1 AND valid_until = 'infinity'`,
+      [this.#cluster],
+    );
+    const open: Open[] = [];
+    for (;;) {
+      const page = await session.query<Open>(`FETCH ${PAGE} FROM ${CURSOR}`);
+      open.push(...page);
+      if (page.length < PAGE) break;
+    }
+    return open.map(({ ip, uid, since_version }) => ({ ip: canonicalIp(ip) ?? ip, uid, sinceVersion: since_version }));
+  }
+
+  /** All pieces that had not ended by then. */
+  async read(session: Session, courses: readonly Course[]): Promise<readonly Piece[]> {
+    const whose = 'h.cluster = $1 AND h.uid = c.uid AND h.ip = c.ip';
+    const rows = await session.query<PieceRow>(
+      `SELECT ${PIECE_COLUMNS} FROM unnest($2::inet[], $3::text[], $4::numeric[]) AS c (ip, uid, since)
+       CROSS JOIN LATERAL (
+         SELECT * FROM ${this.#history} AS h WHERE ${whose} AND h.until_version >= c.since
+         UNION ALL SELECT * FROM ${this.#history} AS h WHERE ${whose} AND h.until_version IS NULL
+       ) AS h`,
+      [
+        this.#cluster,
+        courses.map(({ ip }) => ip),
+        courses.map(({ uid }) => uid),
+        courses.map(({ sinceVersion }) => sinceVersion ?? null),
+      ],
+    );
+    return rows.map(pieceOf);
+  }
+
+  async remove(session: Session, statements: Statements, rows: readonly Row[]): Promise<number> {
+    let deleted = 0;
+    for (let from = 0; from < rows.length; from += REMOVED_AT_ONCE) {
+      const some = rows.slice(from, from + REMOVED_AT_ONCE);
+      const columns = statements.groups.map((_, i) => some.map((row) => row[i] ?? null));
+      deleted += await session.write(statements.deleteGroups, [this.#cluster, ...columns]);
+    }
+    return deleted;
+  }
+
+  /** First it is not called watched any more, then it goes: in between less is claimed than is there. */
+  async prune(session: Session, horizon: number): Promise<{ readonly deleted: number; readonly more: boolean }> {
+    const before = [this.#cluster, timestamp(horizon)];
+    await session.write(`DELETE FROM ${this.#watched} WHERE cluster = $1 AND watched_until < $2::timestamptz`, before);
+    await session.write(
+      `UPDATE ${this.#watched} SET watched_from = $2::timestamptz WHERE cluster = $1 AND watched_from < $2::timestamptz`,
+      before,
+    );
+    const key = 'cluster, ip, valid_from, uid, since_version';
+    const deleted = await session.write(
+      `DELETE FROM ${this.#history} WHERE (${key}) IN (
+         SELECT ${key} FROM ${this.#history} WHERE cluster = $1 AND valid_until < $2::timestamptz
+         ORDER BY valid_until LIMIT ${PRUNED_AT_ONCE})`,
+      before,
+    );
+    return { deleted, more: deleted === PRUNED_AT_ONCE };
+  }
+}
+
+const sameStretch = (a: Stretch, b: Stretch): boolean =>
+  a.sinceVersion === b.sinceVersion && a.untilVersion === b.untilVersion && a.from === b.from && a.until === b.until;

@@ -17,6 +17,7 @@ import { makePod } from '../index/make-pod.ts';
 import { tableRows } from '../support/mirror-stage.ts';
 import { atEveryStep, STEP_FAULTS, StepProxy } from '../support/postgres-steps.ts';
 import type { StepFault } from '../support/postgres-steps.ts';
+import { RecordedIndex } from '../support/recorded-index.ts';
 import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
 import { keptLog } from '../support/reflector-harness.ts';
@@ -114,6 +115,7 @@ describe('a snapshot', () => {
         serveMaxStaleness: 60_000,
       },
       index,
+      recorder: new RecordedIndex().recorder,
       source: { synced: true, ageMs: () => 0 },
       clock: hastyClock(t),
       log: keptLog().log,

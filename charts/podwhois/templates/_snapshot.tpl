@@ -3,6 +3,8 @@
 {{- if .Values.snapshot.enabled }}
 - name: SNAPSHOT
   value: 'true'
+- name: SNAPSHOT_HISTORY_RETENTION
+  value: {{ .Values.snapshot.historyRetention | quote }}
 {{- include "podwhois.postgresEnv" . }}
 {{- end }}
 {{- end -}}
@@ -19,6 +21,9 @@
 {{- if .Values.snapshot.enabled -}}
 {{- if hasKey .Values.settings "SNAPSHOT" -}}
 {{- fail "settings.SNAPSHOT is the chart's own: set snapshot.enabled" -}}
+{{- end -}}
+{{- if hasKey .Values.settings "SNAPSHOT_HISTORY_RETENTION" -}}
+{{- fail "settings.SNAPSHOT_HISTORY_RETENTION is the chart's own: set snapshot.historyRetention" -}}
 {{- end -}}
 {{- include "podwhois.postgresGuards" (list . "snapshot" .Values.settings "settings") -}}
 {{- end -}}

@@ -15,6 +15,7 @@ import { statementsOf } from '../postgres/statements.ts';
 import type { Statements } from '../postgres/statements.ts';
 import type { Manner, Target } from '../postgres/target.ts';
 import { HistoryStore } from './history-store.ts';
+import type { Course } from './history-store.ts';
 import { historyRow, historyTable, rowKey, sameRow } from './history-table.ts';
 
 /** What is written down in memory of who held which address: by the wall clock. `IpRecorder` is one. */
@@ -41,8 +42,17 @@ export interface HistoryTargetOptions {
   readonly retentionMs: number;
 }
 
-/** Pods at addresses that are merged in one turn of the event loop: some milliseconds. */
-const PER_TURN = 200;
+/** Pods at addresses that are read in one statement. */
+const PER_READ = 500;
+/** Those that are merged in one turn of the event loop: about a millisecond. */
+const PER_TURN = 20;
+/** Those that are only looked at. */
+const LOOKED_AT_PER_TURN = 250;
+
+/** What memory knows of a group. */
+interface Heard extends Course, Knowledge {
+  readonly group: string;
+}
 
 /**
  * The history of addresses in Postgres. A group is one pod at one address. What is there is read, merged with what memory knows, and
@@ -99,13 +109,13 @@ export class HistoryTarget implements Target {
     let looked = 0;
     for (const key of recorded.keys()) {
       differing.add(groupKey(key));
-      if (++looked % (10 * PER_TURN) === 0) await nextTurn();
+      if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
     }
     const gone = new Set<string>();
     for (const { ip, uid } of open) {
       const group = groupKey([ip, uid]);
       if (!differing.has(group) || recorded.pieces(ip, uid).at(-1)?.until !== undefined) gone.add(group);
-      if (++looked % (10 * PER_TURN) === 0) await nextTurn();
+      if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
     }
     return { differing, gone, groups: open.length };
   }
@@ -153,33 +163,51 @@ export class HistoryTarget implements Target {
     groups: readonly string[],
     made: { archived: readonly Stretch[]; rows: Map<string, readonly Row[]>; obsolete: Map<string, readonly Row[]> },
   ): Promise<void> {
-    const { recorded } = this.#options;
-    for (let from = 0; from < groups.length; from += PER_TURN) {
-      const some = groups.slice(from, from + PER_TURN).map((group) => {
-        const [ip = '', uid = ''] = groupValues(group);
-        const own = this.#later({ pieces: recorded.pieces(ip, uid), watched: [] }).pieces;
-        return { group, ip, uid, own, sinceVersion: own[0]?.sinceVersion };
-      });
-      const found = Map.groupBy(await this.#store.read(session, some), ({ ip, holder }) =>
+    for (let from = 0; from < groups.length; from += PER_READ) {
+      const heard: Heard[] = [];
+      for (const some of turns(groups.slice(from, from + PER_READ))) {
+        heard.push(...this.#hear(some));
+        await nextTurn();
+      }
+      const found = Map.groupBy(await this.#store.read(session, heard), ({ ip, holder }) =>
         groupKey([ip, holder?.uid ?? '']),
       );
-      const watched = this.#watched();
-      for (const { group, own, sinceVersion } of some) {
-        const there = found.get(group) ?? [];
-        const known = { pieces: there, watched: since(made.archived, sinceVersion ?? there[0]?.sinceVersion, there) };
-        const wanted = merge({ pieces: own, watched }, known).filter(({ until = Infinity }) => until >= this.#horizon);
-        const before = new Map(there.map(historyRow).map((row) => [rowKey(row), row]));
-        const after = wanted.map(historyRow);
-        const news = after.filter((row) => {
-          const old = before.get(rowKey(row));
-          before.delete(rowKey(row));
-          return old === undefined || !sameRow(row, old);
-        });
-        made.rows.set(group, news);
-        if (before.size > 0) made.obsolete.set(group, [...before.values()]);
+      for (const some of turns(heard)) {
+        for (const one of some) {
+          const { news, gone } = this.#differences(one, found.get(one.group) ?? [], made.archived);
+          made.rows.set(one.group, news);
+          if (gone.length > 0) made.obsolete.set(one.group, gone);
+        }
+        await nextTurn();
       }
-      await nextTurn();
     }
+  }
+
+  /** What memory knows of some groups. When it watched must be of the same moment: whoever began anew in between has other pieces. */
+  #hear(groups: readonly string[]): readonly Heard[] {
+    const watched = this.#watched();
+    return groups.map((group) => {
+      const [ip = '', uid = ''] = groupValues(group);
+      const { pieces } = this.#later({ pieces: this.#options.recorded.pieces(ip, uid), watched: [] });
+      return { group, ip, uid, pieces, watched, sinceVersion: pieces[0]?.sinceVersion };
+    });
+  }
+
+  #differences(
+    heard: Heard,
+    there: readonly Piece[],
+    archived: readonly Stretch[],
+  ): { readonly news: readonly Row[]; readonly gone: readonly Row[] } {
+    const known = { pieces: there, watched: since(archived, heard.sinceVersion ?? there[0]?.sinceVersion, there) };
+    const wanted = merge(heard, known).filter(({ until = Infinity }) => until >= this.#horizon);
+    const before = new Map(there.map(historyRow).map((row) => [rowKey(row), row]));
+    const news = wanted.map(historyRow).filter((row) => {
+      const key = rowKey(row);
+      const old = before.get(key);
+      before.delete(key);
+      return old === undefined || !sameRow(row, old);
+    });
+    return { news, gone: [...before.values()] };
   }
 
   #watched(): readonly Stretch[] {
@@ -221,6 +249,10 @@ export class HistoryTarget implements Target {
     this.#behindSince = undefined;
     return true;
   }
+}
+
+function* turns<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < all.length; from += PER_TURN) yield all.slice(from, from + PER_TURN);
 }
 
 const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (compareResourceVersions(a, b) < 0 ? b : a);

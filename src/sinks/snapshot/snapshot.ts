@@ -67,7 +67,7 @@ export function plug(surroundings: Surroundings): Snapshot {
     ...(reading && { archive: reading.archive }),
     remarks: () => [
       { name: 'SNAPSHOT', ...pods.standing() },
-      ...(history ? [{ name: 'SNAPSHOT_HISTORY', ...history.standing() }] : []),
+      ...(history ? [{ name: 'SNAPSHOT_HISTORY_RETENTION', ...history.standing() }] : []),
     ],
     close: async () => void (await Promise.all([pods.close(), history?.close(), reading?.database.close()])),
   };

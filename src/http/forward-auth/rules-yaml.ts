@@ -206,7 +206,10 @@ export class RulesYaml {
             : ++lexemes > MAX_LEXEMES
               ? `a file has at most ${MAX_LEXEMES.toLocaleString('en')} words and marks`
               : undefined;
-      if (excess !== undefined) return this.add(parser, excess);
+      if (excess !== undefined) {
+        this.add(parser, excess);
+        return;
+      }
       yield* this.#allowed(parser.next(lexeme));
     }
     yield* this.#allowed(parser.end());

@@ -1,9 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { View } from './index/answer.ts';
 import { answerThen, tenureOf } from './index/history/answer-then.ts';
 import type { Then } from './index/history/answer-then.ts';
 import { isHeld } from './index/history/interval.ts';
-import type { Tenure } from './index/history/interval.ts';
-import type { Knowledge } from './index/history/merge.ts';
+import type { Interval, Tenure } from './index/history/interval.ts';
 import { toIntervals } from './index/history/piece.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
 import { coursesIn, join, windowAround } from './index/history/recall.ts';
@@ -65,6 +65,8 @@ export interface JoinedPastOptions {
   readonly archive: Archive | undefined;
   readonly view: View;
   readonly isHostIp: (ip: string) => boolean;
+  /** Clocks of two replicas differ by less. */
+  readonly skewMs?: number;
 }
 
 type Recalled = Then | { readonly kind: 'unavailable' };
@@ -79,7 +81,9 @@ interface Found {
   readonly holes: readonly Hole[];
 }
 
-/** Clocks of two replicas differ by less. */
+/** Answers made in one turn of the event loop: less than a millisecond of work. */
+const PER_TURN = 64;
+
 const SKEW_MS = 300_000;
 
 /**
@@ -171,29 +175,27 @@ export class JoinedPast {
     if (!read) return undefined;
     const readOf = Map.groupBy(read, ({ ip }) => ip);
     const coursesOf = Map.groupBy(courses, ({ ip }) => ip);
-    const intervals = new Map(
-      Array.from(pieces, ([ip, own]) => {
-        const archived: Knowledge = { pieces: readOf.get(ip) ?? [], watched: archivedWatched };
-        const joined = join({ memory: { pieces: own, watched }, archived, courses: coursesOf.get(ip) ?? [] });
-        return [ip, toIntervals(joined)];
-      }),
-    );
-    return questions.map(({ ip, time }) =>
-      answerThen(ip, time, {
-        intervals: intervals.get(ip) ?? [],
-        unwatched,
-        reach: -Infinity,
-        view,
-        isHostIp,
-      }),
-    );
+    const intervals = new Map<string, readonly Interval[]>();
+    const answers: Then[] = [];
+    for (const { ip, time } of questions) {
+      let known = intervals.get(ip);
+      if (!known) {
+        const memory = { pieces: pieces.get(ip) ?? [], watched };
+        const archived = { pieces: readOf.get(ip) ?? [], watched: archivedWatched };
+        known = toIntervals(join({ memory, archived, courses: coursesOf.get(ip) ?? [] }));
+        intervals.set(ip, known);
+      }
+      answers.push(answerThen(ip, time, { intervals: known, unwatched, reach: -Infinity, view, isHostIp }));
+      if (answers.length % PER_TURN === 0) await nextTurn();
+    }
+    return answers;
   }
 
   async #searchBoth(archive: Archive, search: Search, own: Found): Promise<Found | undefined> {
-    const { memory } = this.#options;
+    const { memory, skewMs = SKEW_MS } = this.#options;
     const { since, until, whose } = search;
     const ownHoles = this.#ownHoles();
-    const recent = oldestEnd(memory.reach, memory.holes(-Infinity, Infinity)) - SKEW_MS;
+    const recent = oldestEnd(memory.reach, memory.holes(-Infinity, Infinity)) - skewMs;
     const found = await archive.search({ ...search, recent }).catch(() => undefined);
     if (!found) return isWatched(ownHoles, since, until) ? own : undefined;
     const holes = commonHoles(ownHoles, holesBetween(found.watched));

@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Bench, Scale } from './rows.ts';
 import { firstSync } from './sync.ts';
+import { history } from './history.ts';
 import { growth } from './growth.ts';
 import { memory } from './memory.ts';
 import { real } from './real.ts';
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   preflights,
   starting,
   snapshot,
+  history,
   sinks,
   'behind-caddy': behindCaddy,
   real,

@@ -71,20 +71,15 @@ export class HistoryArchive {
       readonly courses: readonly Course[];
     },
   ): Promise<readonly Piece[]> {
-    const { cluster } = this.#options;
     return await this.#read(async (session) => {
       const { windows, courses } = choose(await this.#watched(session));
-      const rows = await session.query<PieceRow>(this.#statements.recall, [
-        cluster,
-        windows.map(({ ip }) => ip),
-        windows.map(({ from }) => from),
-        windows.map(({ until }) => until),
-        windows.map(({ neighbours }) => neighbours),
-        courses.map(({ ip }) => ip),
-        courses.map(({ uid }) => uid),
-        courses.map(({ sinceVersion }) => sinceVersion),
-      ]);
-      return rows.map(pieceOf);
+      const found = [...(await this.#pieces(session, this.#statements.touching, windows, ofWindow))];
+      const doubtful = new Set(found.filter(({ holder }) => !holder).map(({ ip }) => ip));
+      const wide = windows.filter(({ ip, neighbours }) => neighbours || doubtful.has(ip));
+      found.push(...(await this.#pieces(session, this.#statements.neighbours, wide, ofWindow)));
+      found.push(...(await this.#pieces(session, this.#statements.courses, courses, ofCourse)));
+      const goOn = new Map(found.filter(({ goesOn }) => goesOn).map((piece) => [ofHold(piece).join(' '), piece]));
+      return [...found, ...(await this.#pieces(session, this.#statements.ends, [...goOn.values()], ofHold))];
     });
   }
 
@@ -107,6 +102,19 @@ export class HistoryArchive {
         ),
       };
     });
+  }
+
+  /** One statement for all of them; none where there is nothing to ask. */
+  async #pieces<T>(
+    session: Session,
+    statement: string,
+    asked: readonly T[],
+    valuesOf: (one: T) => Values,
+  ): Promise<readonly Piece[]> {
+    if (asked.length === 0) return [];
+    const values = asked.map(valuesOf);
+    const columns = [0, 1, 2].map((i) => values.map((one) => one[i]));
+    return (await session.query<PieceRow>(statement, [this.#options.cluster, ...columns])).map(pieceOf);
   }
 
   async #watched(session: Session): Promise<readonly Stretch[]> {
@@ -152,3 +160,9 @@ export class HistoryArchive {
 }
 
 const LATE = Symbol('late');
+
+type Values = readonly [unknown, unknown, unknown];
+
+const ofWindow = ({ ip, from, until }: Window): Values => [ip, from, until];
+const ofCourse = ({ ip, uid, sinceVersion }: Course): Values => [ip, uid, sinceVersion];
+const ofHold = ({ ip, holder, heldFrom }: Piece): Values => [ip, holder?.uid ?? '', heldFrom];

@@ -5,9 +5,17 @@ import { PIECE_COLUMNS, STRETCH_COLUMNS } from './history-rows.ts';
 export type Whose =
   { readonly ip: string } | { readonly uid: string } | { readonly namespace: string; readonly name: string };
 
+/** Small ones, of which a question sends what it needs: to plan one that does everything takes ten times as long as to run it. */
 export interface HistoryStatements {
   readonly watched: string;
-  readonly recall: string;
+  /** What touches windows: cluster, addresses, beginnings, ends. */
+  readonly touching: string;
+  /** The last before windows and the first after them; the same values. */
+  readonly neighbours: string;
+  /** What pods did at addresses: cluster, addresses, uids, versions. */
+  readonly courses: string;
+  /** The last rows of holds: cluster, addresses, uids, beginnings. */
+  readonly ends: string;
   search(whose: Whose): { readonly recent: string; readonly old: string };
 }
 
@@ -20,47 +28,38 @@ const time = (value: string): string => `to_timestamp(${value} / 1000)`;
 
 export function historyStatements(schema: string): HistoryStatements {
   const [history, watched] = [qualified(schema, 'ip_history'), qualified(schema, 'ip_history_watched')];
-  const touching = 'h.cluster = $1 AND h.ip = q.ip AND h.valid_until >= q.back AND h.valid_from <= q.ahead';
+  const windows = `(SELECT ip, ${time('back')} AS back, ${time('ahead')} AS ahead
+    FROM unnest($2::inet[], $3::float8[], $4::float8[]) AS w (ip, back, ahead)) AS q`;
+  const of = (questions: string, rows: string): string =>
+    `SELECT ${PIECE_COLUMNS} FROM ${questions} CROSS JOIN LATERAL (${rows}) AS h`;
   return {
     watched: `SELECT ${STRETCH_COLUMNS} FROM ${watched} AS w WHERE cluster = $1 ORDER BY watched_until DESC LIMIT ${MOST_WATCHED}`,
-    recall: `
-      WITH asked AS (
-        SELECT ip, ${time('back')} AS back, ${time('ahead')} AS ahead, neighbours
-        FROM unnest($2::inet[], $3::float8[], $4::float8[], $5::boolean[]) AS asked (ip, back, ahead, neighbours)
-      ), windows AS (
-        SELECT ip, back, ahead, neighbours OR EXISTS (SELECT FROM ${history} AS h WHERE ${touching} AND h.uid = '') AS neighbours
-        FROM asked AS q
-      ), courses AS (
-        SELECT * FROM unnest($6::inet[], $7::text[], $8::numeric[]) AS courses (ip, uid, since)
-      ), found AS MATERIALIZED (
-        SELECT h.* FROM windows AS q CROSS JOIN LATERAL (
-          (SELECT * FROM ${history} AS h WHERE ${touching}
-           ORDER BY h.uid = '' DESC, h.host_network DESC, h.finished_from NULLS FIRST LIMIT ${MOST_HOLDERS})
-          UNION ALL
-          (SELECT * FROM ${history} AS h
-           WHERE q.neighbours AND h.cluster = $1 AND h.ip = q.ip AND h.valid_until < q.back AND h.uid <> ''
-           ORDER BY h.valid_until DESC, h.uid LIMIT 1)
-          UNION ALL
-          (SELECT * FROM ${history} AS h
-           WHERE q.neighbours AND h.cluster = $1 AND h.ip = q.ip AND h.valid_from > q.ahead AND h.uid <> ''
-           ORDER BY h.valid_from, h.uid LIMIT 1)
-        ) AS h
-        UNION ALL
-        SELECT h.* FROM courses AS c CROSS JOIN LATERAL (
-          (SELECT * FROM ${history} AS h
-           WHERE h.cluster = $1 AND h.uid = c.uid AND h.ip = c.ip AND h.until_version >= c.since
-           ORDER BY h.until_version DESC LIMIT ${MOST_HOLDERS})
-          UNION ALL
-          (SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = c.uid AND h.ip = c.ip AND h.until_version IS NULL)
-        ) AS h
-      ), ends AS (
-        SELECT h.* FROM (SELECT DISTINCT ip, uid, held_from FROM found WHERE goes_on) AS e CROSS JOIN LATERAL (
-          SELECT * FROM ${history} AS h
-          WHERE h.cluster = $1 AND h.uid = e.uid AND h.ip = e.ip AND h.held_from = e.held_from
-          ORDER BY h.valid_until DESC LIMIT 1
-        ) AS h
-      )
-      SELECT ${PIECE_COLUMNS} FROM (SELECT * FROM found UNION ALL SELECT * FROM ends) AS h`,
+    touching: of(
+      windows,
+      `SELECT * FROM ${history} AS h
+       WHERE h.cluster = $1 AND h.ip = q.ip AND h.valid_until >= q.back AND h.valid_from <= q.ahead
+       ORDER BY h.uid = '' DESC, h.host_network DESC, h.finished_from NULLS FIRST LIMIT ${MOST_HOLDERS}`,
+    ),
+    neighbours: of(
+      windows,
+      `(SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.ip = q.ip AND h.valid_until < q.back AND h.uid <> ''
+        ORDER BY h.valid_until DESC, h.uid LIMIT 1)
+       UNION ALL
+       (SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.ip = q.ip AND h.valid_from > q.ahead AND h.uid <> ''
+        ORDER BY h.valid_from, h.uid LIMIT 1)`,
+    ),
+    courses: of(
+      'unnest($2::inet[], $3::text[], $4::numeric[]) AS q (ip, uid, since)',
+      `(SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.until_version >= q.since
+        ORDER BY h.until_version DESC LIMIT ${MOST_HOLDERS})
+       UNION ALL
+       (SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.until_version IS NULL)`,
+    ),
+    ends: of(
+      `(SELECT ip, uid, ${time('since')} AS since FROM unnest($2::inet[], $3::text[], $4::float8[]) AS e (ip, uid, since)) AS q`,
+      `SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.held_from = q.since
+       ORDER BY h.valid_until DESC LIMIT 1`,
+    ),
     search(whose) {
       const own = Object.keys(whose).map((name, i) => `h.${name} = $${i + 2}`);
       const [end, since, until, size, from, ip, uid] = Array.from({ length: 7 }, (_, i) => `$${own.length + 2 + i}`);

@@ -4,15 +4,16 @@ import process from 'node:process';
 import { array, assert as check, asyncProperty, nat } from 'fast-check';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { answerThen } from '../../../src/index/history/answer-then.ts';
+import { answerThen, tenureOf } from '../../../src/index/history/answer-then.ts';
 import type { Then } from '../../../src/index/history/answer-then.ts';
-import { holderOf } from '../../../src/index/history/interval.ts';
-import type { Tenure } from '../../../src/index/history/interval.ts';
+import { holderOf, isHeld } from '../../../src/index/history/interval.ts';
+import type { Held, Tenure } from '../../../src/index/history/interval.ts';
 import { merge, mergeWatched } from '../../../src/index/history/merge.ts';
 import type { Knowledge } from '../../../src/index/history/merge.ts';
 import { toIntervals } from '../../../src/index/history/piece.ts';
 import { commonHoles, holesBetween, holesSince, Unwatched } from '../../../src/index/history/unwatched.ts';
 import { JoinedPast } from '../../../src/joined-past.ts';
+import type { Whose } from '../../../src/joined-past.ts';
 import type { Pod } from '../../../src/pod.ts';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
@@ -206,6 +207,7 @@ class Play {
 function known({ written, replicas: [replica] }: Play): {
   readonly at: (ip: string, time: number) => Then;
   readonly unwatched: Unwatched;
+  readonly tenures: readonly Tenure[];
 } {
   const { recorder, index } = replica.world;
   const all = both(written, replica.knowledge);
@@ -213,8 +215,10 @@ function known({ written, replicas: [replica] }: Play): {
   const unwatched = new Unwatched(commonHoles(holes, holesBetween(written.watched)));
   const intervals = Map.groupBy(toIntervals(all.pieces), ({ ip }) => ip);
   const isHostIp = (ip: string): boolean => index.isHostIp(ip);
+  const ends = toIntervals(all.pieces).filter((interval) => isHeld(interval) && !interval.goesOn) as Held[];
   return {
     unwatched,
+    tenures: ends.map((end) => tenureOf(end, end, unwatched)),
     at: (ip, time) =>
       answerThen(ip, time, {
         intervals: intervals.get(ip) ?? [],
@@ -260,6 +264,35 @@ function compareWithTruth(then: Then, truth: Then, where: string): void {
   assert.ok(a.until.observed ? a.until.at === end : a.until.at <= end, `${where} until ${a.until.at} ${end}`);
 }
 
+/** Of each address, page by page, and of one pod. */
+async function compareLists(past: JoinedPast, expected: readonly Tenure[]): Promise<void> {
+  const keyOf = ({ ip, holder, from, until }: Tenure): string => JSON.stringify([from, ip, holder.uid, until]);
+  const inOrder = (tenures: Iterable<Tenure>): Tenure[] =>
+    [...tenures].toSorted(
+      (a, b) => a.from.at - b.from.at || (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : a.holder.uid < b.holder.uid ? -1 : 1),
+    );
+  const pages = async (whose: Whose): Promise<string[]> => {
+    const all: string[] = [];
+    for (let after: [number, string, string] | undefined, size = 3; ;) {
+      const found = await past.search({ whose, since: -Infinity, until: Infinity, after, size });
+      const later = ({ from, ip, holder }: Tenure): boolean =>
+        after === undefined ||
+        from.at > after[0] ||
+        (from.at === after[0] && (ip > after[1] || (ip === after[1] && holder.uid > after[2])));
+      const page = inOrder([...(found?.tenures ?? [])].filter((one) => one !== undefined).filter(later)).slice(0, size);
+      all.push(...page.map(keyOf));
+      const last = page.at(-1);
+      if (!last || page.length < size) return all;
+      after = [last.from.at, last.ip, last.holder.uid];
+    }
+  };
+  for (const ip of IPS) {
+    assert.deepEqual(await pages({ ip }), inOrder(expected.filter((one) => one.ip === ip)).map(keyOf), ip);
+  }
+  const { uid } = expected[0]?.holder ?? { uid: 'nobody' };
+  assert.deepEqual(await pages({ uid }), inOrder(expected.filter(({ holder }) => holder.uid === uid)).map(keyOf), uid);
+}
+
 test('whatever happens to two replicas and the cluster, memory and Postgres together say what an oracle says that kept everything', async () => {
   const seen = { histories: 0, read: 0, holes: 0, inferred: 0 };
   await check(
@@ -277,12 +310,19 @@ test('whatever happens to two replicas and the cluster, memory and Postgres toge
       });
       const archive = new HistoryArchive({ database, schema, cluster, retentionMs: 1e9, clock, log });
       const { recorder, index } = play.replicas[0].world;
-      const past = new JoinedPast({ memory: recorder, archive, view: VIEW, isHostIp: (ip) => index.isHostIp(ip) });
+      const past = new JoinedPast({
+        memory: recorder,
+        archive,
+        view: VIEW,
+        isHostIp: (ip) => index.isHostIp(ip),
+        skewMs: 0,
+      });
       const times = [...play.moments].map((moment) => moment + 1_000_000).filter((time) => time <= past.now());
       const questions = times.flatMap((time) => IPS.map((ip) => ({ ip, time })));
       const answers = await past.at(questions);
       seen.read += archive.counts.ok;
-      const { at, unwatched } = known(play);
+      const { at, unwatched, tenures } = known(play);
+      await compareLists(past, tenures);
       for (const [i, { ip, time }] of questions.entries()) {
         const then = answers[i] as Then;
         const where = `${ip} at ${time}`;

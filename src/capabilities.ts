@@ -43,7 +43,7 @@ export interface Definition<S extends Schema> {
   /** Sentences for the log at start; asked whether it is on or not. */
   warnings?(settings: Values<S> & Settings): readonly string[];
   /** Adds its commands to the command line, on or not. What they do is loaded when they run. */
-  addCommands?(program: CommandUnknownOpts, edge: Edge, exit: (code: number) => void): void;
+  addCommands?(program: CommandUnknownOpts, edge: CommandEdge, exit: (code: number) => void): void;
   /** Imports the one file that plugs it in; only called when it is on. */
   readonly load: () => Promise<Pluggable<Values<S>>>;
 }
@@ -56,6 +56,19 @@ export interface Edge {
   readonly write: (text: string) => void;
   /** Standard error. */
   readonly complain: (text: string) => void;
+}
+
+/** What a capability's command has besides. */
+export interface CommandEdge extends Edge {
+  readonly running: RunningPodwhois;
+}
+
+/** How a command asks a running podwhois. */
+export interface RunningPodwhois {
+  /** Gives the command the flags that say where it is. */
+  addSettings(command: CommandUnknownOpts): void;
+  /** GET of a path without its first slash. Throws `LookupError`, which says what to change, unless the answer is 200 with such a body. */
+  get<T>(command: CommandUnknownOpts, path: string, isAnswer: (body: unknown) => body is T): Promise<T>;
 }
 
 export interface Pluggable<Own> {

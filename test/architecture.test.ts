@@ -92,6 +92,21 @@ test('what plugs a capability in is loaded late: nothing imports it at once', ()
   }
 });
 
+test('of a capability nobody outside of its folder imports anything but its definition, and that only the list', () => {
+  const folders = (atOnce.get('src/capabilities.ts') ?? [])
+    .filter((file) => /^src\/.+\/settings\.ts$/.test(file))
+    .map(dirname);
+  assert.ok(folders.includes('src/http/forward-auth'));
+  for (const folder of folders) {
+    const users = files.flatMap((file) =>
+      (graph.get(file) ?? [])
+        .filter((target) => dirname(file) !== folder && target.startsWith(`${folder}/`))
+        .map((target) => `${file} imports ${target}`),
+    );
+    assert.deepEqual(users, [`src/capabilities.ts imports ${folder}/settings.ts`]);
+  }
+});
+
 test('there is no import cycle', () => {
   const state = new Map<string, 'open' | 'done'>();
   const visit = (file: string, path: readonly string[]): void => {

@@ -10,14 +10,15 @@ import { POSTGRES_CHECKS } from '../sinks/postgres/settings.ts';
 import { podwhoisVersion } from '../version.ts';
 import { FORMATS } from './lookup/formats.ts';
 import { addSettings, givenFor } from './options.ts';
+import { runningPodwhois } from './running-podwhois.ts';
 import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from './settings.ts';
 
 const EXIT_CODES = `
 Exit codes:
-  0  done; lookup: every address has its pod; history: somebody had it; explain: allowed; healthcheck: well
+  0  done; lookup: every address has its pod; history: somebody had it; healthcheck: well
   1  the service failed; lookup: an address has no pod, or more than one; history: nobody is known to have had it;
-     explain: denied; healthcheck: not well
-  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; history, explain: no answer`;
+     healthcheck: not well
+  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; history: no answer`;
 
 const EXAMPLES = `
 Examples:
@@ -110,27 +111,6 @@ export function createProgram(
       exit(await history({ ...settings, address, since, format: output, write: edge.write }));
     });
 
-  const explain = program
-    .command('explain')
-    .description('ask a running podwhois how its forward auth would decide, and why');
-  addSettings(explain, LOOKUP);
-  explain
-    .requiredOption('--ip <address>', "the caller's address")
-    .option('--path <path>', 'of the request that it makes, with its query')
-    .option('--method <method>', 'of that request')
-    .option('--host <host>', 'of that request')
-    .option(
-      '--query <constraints>',
-      "the preflight's own query, as the proxy's configuration has it: namespace=a&node=b",
-    )
-    .addOption(new Option('-o, --output <format>', 'how to write the answer').choices(['text', 'json']).default('text'))
-    .addHelpText('after', EXIT_CODES)
-    .action(async ({ output, ...question }, command) => {
-      const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
-      const { explain } = await import('./explain.ts');
-      exit(await explain({ ...settings, ...question, format: output === 'json' ? 'json' : 'text', write: edge.write }));
-    });
-
   const healthcheck = program
     .command('healthcheck')
     .description("ask the podwhois on this machine how it is, for a container's HEALTHCHECK");
@@ -174,7 +154,8 @@ export function createProgram(
       edge.write(await (await import('./openapi.ts')).openapi());
       exit(0);
     });
-  for (const capability of capabilities) capability.addCommands?.(program, edge, exit);
+  const running = runningPodwhois(edge.environment);
+  for (const capability of capabilities) capability.addCommands?.(program, { ...edge, running }, exit);
   return program;
 }
 

@@ -11,8 +11,8 @@ const { port, host, tlsCertFile, logLevel, logFormat } = CORE;
 
 /** `podwhois healthcheck` finds the service by these. */
 export const HEALTHCHECK = {
-  port,
-  host,
+  port: setting<number>({ ...port, help: 'where podwhois listens' }),
+  host: setting<string | undefined>({ ...host, help: 'the address of this machine that podwhois listens on' }),
   tlsCertFile: setting<string | undefined>({ ...tlsCertFile, help: 'set: the service speaks HTTPS' }),
 } as const;
 

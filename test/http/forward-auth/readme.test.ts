@@ -24,14 +24,12 @@ const table = (page: string, head: string): string[][] =>
         .map((cell) => cell.replaceAll('`', '').trim()),
     );
 
-for (const page of [README, 'docs/forward-auth.md']) {
-  test(`${page} lists every reason of a denial, with its status and meaning`, () => {
-    assert.deepEqual(
-      table(page, 'reason'),
-      Object.entries(DENIALS).map(([reason, { code, meaning }]) => [reason, String(ERRORS[code].status), meaning]),
-    );
-  });
-}
+test('docs/forward-auth.md lists every reason of a denial, with its status and meaning', () => {
+  assert.deepEqual(
+    table('docs/forward-auth.md', 'reason'),
+    Object.entries(DENIALS).map(([reason, { code, meaning }]) => [reason, String(ERRORS[code].status), meaning]),
+  );
+});
 
 test('the README lists every identity header by its key', () => {
   assert.deepEqual(

@@ -27,7 +27,8 @@ async function rules(args: readonly string[], stdin = ''): Promise<Ran> {
     complain: (text: string) => (stderr += text),
   };
   const program = new Command().exitOverride().configureOutput({ writeOut: edge.write, writeErr: edge.complain });
-  addCommands(program, edge, (given) => (code = given));
+  const running = { addSettings() {}, get: () => assert.fail('it asks nobody') };
+  addCommands(program, { ...edge, running }, (given) => (code = given));
   await program.parseAsync(['rules', ...args], { from: 'user' }).catch((error: Error) => (stderr += error.message));
   return { code, stdout, stderr };
 }

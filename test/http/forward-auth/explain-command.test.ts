@@ -3,11 +3,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { startForwardAuth } from '../http/forward-auth/support/forward-auth.ts';
-import { makePod } from '../http/support/pods.ts';
-import { ask } from '../http/support/raw.ts';
-import { podwhois } from '../support/cli.ts';
-import { isUnsafe } from '../../src/terminal.ts';
+import { startForwardAuth } from './support/forward-auth.ts';
+import { makePod } from '../support/pods.ts';
+import { ask } from '../support/raw.ts';
+import { podwhois } from '../../support/cli.ts';
+import { isUnsafe } from '../../../src/terminal.ts';
 
 const RULES = `
 rules:
@@ -63,7 +63,12 @@ test('explain shows who calls, which rules were looked at, why they did not fit,
   assert.match(outside.stdout, /^caller {3}203\.0\.113\.1: no pod \(no-pod\)\n(.*\n)*\ndenied: no-rule/);
 
   const unsaid = await run('--ip', '10.0.0.1');
-  assert.match(unsaid.stdout, /path not said\n(.*\n)*\ndenied by the rule "admin": unknown-request/);
+  assert.match(
+    unsaid.stdout,
+    /path not said\n(.*\n)*\ndenied by the rule "admin": unknown-request \(the rule asks for a host: give --host\)/,
+  );
+  const unread = await run('--ip', '10.0.0.1', '--host', 'a b', '--path', '/');
+  assert.match(unread.stdout, /unknown-request \(the rule asks for a host: none can be read in --host\)/);
 });
 
 test('explain takes the constraints of the query as the proxy has them', async (t) => {

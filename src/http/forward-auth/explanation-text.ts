@@ -1,6 +1,6 @@
 import { oneLine } from '../../terminal.ts';
 
-/** The answer of `/explain`; src/http/forward-auth/explain.ts makes it. */
+/** The answer of `/explain`; explain.ts makes it. */
 export interface Explanation {
   readonly allow: boolean;
   readonly reason?: string;
@@ -21,7 +21,8 @@ interface RuleExplanation {
   readonly peers?: unknown;
 }
 
-interface Question {
+/** As the flags have it. */
+export interface Question {
   readonly ip: string;
   readonly path?: string | undefined;
   readonly method?: string | undefined;
@@ -30,7 +31,8 @@ interface Question {
 }
 
 /** For people, line by line in the order of the decision; safe on a terminal. */
-export function renderExplanation(explanation: Explanation, { ip, path, method, host, query }: Question): string {
+export function renderExplanation(explanation: Explanation, question: Question): string {
+  const { ip, path, method, host, query } = question;
   const { rules } = explanation;
   const request = [
     `method ${method === undefined ? 'not said' : shown(method)}`,
@@ -40,7 +42,7 @@ export function renderExplanation(explanation: Explanation, { ip, path, method, 
   const lines = [`caller   ${shown(ip)}: ${whose(explanation.caller)}`, `request  ${request.join(', ')}`];
   if (query !== undefined) lines.push(`query    ${shown(query)}: ${holding(explanation)}`);
   for (const rule of rules) lines.push(`rule     ${ruleLine(rule)}`);
-  return `${lines.join('\n')}\n\n${conclusion(explanation)}\n`;
+  return `${lines.join('\n')}\n\n${conclusion(explanation, question)}\n`;
 }
 
 /** A query that cannot be read, and callers that are no pod, are denied before the constraints are looked at. */
@@ -65,11 +67,21 @@ function ruleLine({ name, line, mismatch, peers }: RuleExplanation): string {
   return `${head} fits and decides; ${each.join('; ')}`;
 }
 
-function conclusion({ allow, reason, meaning, rule, detail }: Explanation): string {
+function conclusion(explanation: Explanation, question: Question): string {
+  const { allow, reason, rule, detail } = explanation;
   const by = rule === undefined ? '' : ` by the rule "${shown(rule)}"`;
   if (allow) return `allowed${by}`;
-  return `denied${by}: ${shown(reason)} (${shown(meaning)})${detail === undefined ? '' : `\n  ${shown(detail)}`}`;
+  return `denied${by}: ${shown(reason)} (${meaningOf(explanation, question)})${detail === undefined ? '' : `\n  ${shown(detail)}`}`;
 }
+
+/** What the proxy would have sent is here a flag, and the one that is missing has a name. */
+function meaningOf({ reason, meaning, rules }: Explanation, question: Question): string {
+  const fact = FACTS.find((one) => rules.at(-1)?.mismatch === `unknown ${one}`);
+  if (reason !== 'unknown-request' || fact === undefined) return shown(meaning);
+  return `the rule asks for a ${fact}: ${question[fact] === undefined ? 'give' : 'none can be read in'} --${fact}`;
+}
+
+const FACTS = ['method', 'host', 'path'] as const;
 
 const shown = (value: unknown): string =>
   typeof value === 'string' ? oneLine(value, 500) : typeof value === 'number' ? String(value) : '-';

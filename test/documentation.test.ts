@@ -172,6 +172,19 @@ test('every value of the chart a document names is there', () => {
   assert.ok(found > 10);
 });
 
+test('every path of HTTP a document names is there', () => {
+  const found = new Set<string>();
+  for (const page of pages) {
+    if (page.startsWith('docs/decisions/')) continue; // of their time
+    for (const [, path = ''] of read(page).matchAll(/`(?:(?:GET|POST) )?(\/[a-z.][a-z/.-]*)(?=[`? ])/g)) {
+      if (/^\/(etc|fission-function)\//.test(path)) continue; // files, other people's services
+      assert.ok(code.includes(`'${path}'`), `${page} names ${path}`);
+      found.add(path);
+    }
+  }
+  assert.ok(found.size > 12);
+});
+
 test('every metric a document names is there', () => {
   for (const page of pages) {
     for (const [all, name = ''] of read(page).matchAll(/\bpodwhois_([a-z]+(?:_[a-z]+)*)\b/g)) {

@@ -1,3 +1,4 @@
+import { hashOf } from '../index/hash-table.ts';
 import type { Pod } from '../pod.ts';
 
 /** A power of two. */
@@ -56,11 +57,4 @@ export class AnswerCache<T> {
   get size(): number {
     return this.#total;
   }
-}
-
-/** FNV-1a, its high bits folded into the low ones, that choose the slot. */
-function hashOf(ip: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < ip.length; i++) hash = Math.imul(hash ^ ip.charCodeAt(i), 0x01000193);
-  return hash ^ (hash >>> 15);
 }

@@ -100,7 +100,8 @@ export class PodRecords {
   readonly #serviceAccounts = new Interner<string>(1 << 20);
   readonly #qosClasses = new Interner<string>(1 << 16);
   readonly #annotations = new Interner<StringMap>(1 << 20);
-  readonly #hostIp = new Interner<readonly string[]>(1 << 20);
+  /** By the first address of the node. */
+  readonly #likelyHostIps = new Interner<readonly string[]>(1 << 20);
   readonly #hostIps = new Interner<readonly string[]>(1 << 20);
   readonly #workloads = new Interner<Workload>(1 << 21);
 
@@ -154,11 +155,13 @@ export class PodRecords {
   }
 
   hostIps(list: readonly string[], single: string): readonly string[] {
-    if (list.length === 1 && list[0] === single) {
-      return this.#hostIp.get(single) ?? this.#hostIp.set(single, this.canonical(list, single));
-    }
+    // Nearly always a node says the same as the last time, in canonical texts, of which the single one is the first.
+    const likely = this.#likelyHostIps.get(single);
+    if (likely?.[0] === single && list.length === likely.length && list.every((ip, i) => ip === likely[i]))
+      return likely;
     const key = JSON.stringify([list, single]);
-    return this.#hostIps.get(key) ?? this.#hostIps.set(key, this.canonical(list, single));
+    const hostIps = this.#hostIps.get(key) ?? this.#hostIps.set(key, this.canonical(list, single));
+    return this.#likelyHostIps.set(single, hostIps);
   }
 
   workload(workload: Workload | undefined): Workload | undefined {
@@ -186,11 +189,14 @@ export class PodRecords {
  */
 function phaseOf(phase: string): PodPhase {
   switch (phase) {
+    // The one text of each, not that of this pod: it takes no memory, and is compared by its place.
     case 'Running':
-    case 'Pending':
+      return 'Running';
     case 'Succeeded':
+      return 'Succeeded';
     case 'Failed':
-      return phase;
+      return 'Failed';
+    case 'Pending':
     case '':
       return 'Pending';
     default:

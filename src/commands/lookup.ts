@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { formatDuration } from '../duration.ts';
 import { firstToken } from './token-file.ts';
 import { askServer, LookupError } from './lookup/ask.ts';
 import type { Result } from './lookup/ask.ts';
@@ -7,6 +8,9 @@ import type { Format } from './lookup/formats.ts';
 
 /** More addresses than any cluster has; what is longer is not a list of addresses. */
 const MAX_INPUT = 64 * 2 ** 20;
+
+/** READY_MAX_STALENESS where it is not set: what is older comes from a podwhois that is not ready. A third of it is normal. */
+const OLD_MS = 90_000;
 
 export interface LookupOptions {
   readonly addresses: readonly string[];
@@ -18,6 +22,8 @@ export interface LookupOptions {
   readonly format: Format;
   readonly stdin: Readable;
   readonly write: (text: string) => void;
+  /** Standard error: what is not the answer, and does not change the exit code. */
+  readonly complain: (text: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -33,6 +39,7 @@ export async function lookup({
   format,
   stdin,
   write,
+  complain,
   signal,
 }: LookupOptions): Promise<number> {
   const ips: string[] = [];
@@ -43,8 +50,16 @@ export async function lookup({
   }
   if (ips.length === 0) throw new LookupError('standard input holds no address');
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
-  const results = await askServer({ server, token, signal }, { ips, at });
+  let ageMs = 0;
+  const onAge = (ms: number): void => void (ageMs = Math.max(ageMs, ms));
+  const results = await askServer({ server, token, signal, onAge }, { ips, at });
   write(rendered(results, format));
+  // Of the past it says nothing, for that does not depend on it.
+  if (at === undefined && ageMs > OLD_MS) {
+    complain(
+      `podwhois: this was so ${formatDuration(Math.round(ageMs))} ago: podwhois has not read the cluster since\n`,
+    );
+  }
   return exitCode(results);
 }
 

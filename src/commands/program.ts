@@ -90,7 +90,8 @@ export function createProgram(
     .action(async (addresses, { output, at }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { lookup } = await import('./lookup.ts');
-      exit(await lookup({ ...settings, addresses, at, format: output, stdin: edge.stdin, write: edge.write }));
+      const { stdin, write, complain } = edge;
+      exit(await lookup({ ...settings, addresses, at, format: output, stdin, write, complain }));
     });
 
   const history = program.command('history').description('ask a running podwhois who held an address when');

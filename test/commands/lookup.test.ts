@@ -29,6 +29,22 @@ test('one address is asked for by GET /pod and shown as a table', async () => {
   assert.deepEqual(server.requests, [{ method: 'GET', url: '/pod?ip=10.42.0.5' }]);
 });
 
+test('an answer from an old view is told of on standard error, and is the same otherwise; what was long ago has no age', async () => {
+  const answers = { '10.42.0.5': pod('web-1') };
+  await using fresh = await cannedPodwhois(answers, { age: '89.000' });
+  await using old = await cannedPodwhois(answers, { age: '130.000' });
+  await using unread = await cannedPodwhois(answers, { age: 'Infinity' });
+  const ask = async (url: string, ...more: string[]) =>
+    await podwhois(['lookup', '10.42.0.5', '-o', 'json', '--server', url, ...more]);
+  const expected = await ask(fresh.url);
+  assert.deepEqual([expected.code, expected.stderr], [0, '']);
+  const note = 'podwhois: this was so 2m10s ago: podwhois has not read the cluster since\n';
+  assert.deepEqual(await ask(old.url), { ...expected, stderr: note });
+  assert.equal((await ask(old.url, '10.42.0.6')).stderr, note, 'once for all addresses');
+  assert.equal((await ask(old.url, '--at', '-15m')).stderr, '');
+  assert.deepEqual(await ask(unread.url), expected);
+});
+
 test('PODWHOIS_URL says where, the flag wins, and a path before it is kept', async () => {
   await using server = await cannedPodwhois({ '::1': pod('a') });
   const environment = { PODWHOIS_URL: 'http://127.0.0.1:1' };

@@ -36,13 +36,17 @@ export const pod = (name: string, more: Readonly<Record<string, unknown>> = {}):
 export const miss = (reason: string): Canned => ({ status: 404, code: 'not_found', reason });
 
 /** A server that answers lookups in podwhois' shapes with what it was told; what it was not told is `no-pod`. */
-export async function cannedPodwhois(answers: Readonly<Record<string, Canned>>): Promise<CannedServer> {
+export async function cannedPodwhois(
+  answers: Readonly<Record<string, Canned>>,
+  { age }: { readonly age?: string } = {},
+): Promise<CannedServer> {
   const requests: { method: string; url: string; ips?: readonly string[] }[] = [];
   const answerOf = (ip: string): Canned => answers[ip] ?? miss('no-pod');
   const server = createServer((request, response) => {
     void (async () => {
       const { method = '', url = '' } = request;
       response.setHeader('content-type', 'application/json');
+      if (age !== undefined) response.setHeader('x-podwhois-age', age);
       if (method === 'POST' && url === '/pods/lookup') {
         const { ips } = JSON.parse(await text(request)) as { ips: string[] };
         requests.push({ method, url, ips });

@@ -30,6 +30,8 @@ export interface Target {
   readonly server: string;
   readonly token?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told with every answer how old what podwhois knows of the cluster was, in milliseconds, where it says so. */
+  readonly onAge?: ((ms: number) => void) | undefined;
 }
 
 export interface Addresses {
@@ -98,7 +100,7 @@ interface Exchange {
 }
 
 export async function exchange(
-  { server, token, signal }: Target,
+  { server, token, signal, onAge }: Target,
   path: string,
   { agent, json }: Exchange,
 ): Promise<{ status: number; body: unknown }> {
@@ -106,7 +108,7 @@ export async function exchange(
   let answer: { readonly status: number; readonly body: unknown };
   try {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
-    const { statusCode, body } = await request(`${server}/${path}`, {
+    const { statusCode, headers, body } = await request(`${server}/${path}`, {
       dispatcher: agent,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       ...(json === undefined
@@ -117,6 +119,8 @@ export async function exchange(
             headers: { 'content-type': 'application/json', ...authorization },
           }),
     });
+    const seconds = Number(headers['x-podwhois-age'] ?? NaN);
+    if (Number.isFinite(seconds)) onAge?.(seconds * 1000);
     answer = { status: statusCode, body: parsed(await body.text()) };
   } catch (error) {
     throw new LookupError(`cannot ask ${oneLine(server)}: ${because(error)}`);

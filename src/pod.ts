@@ -25,6 +25,23 @@ export interface Container {
   readonly restarts: number;
 }
 
+/**
+ * Containers as they are kept. Who writes thousands of them need not have an object made of each: `states` holds, one byte a
+ * character, of each container in the order of `shapes` twice its restarts, plus one when it is ready, as a varint; then the 64
+ * digits of its id, where it has digits.
+ */
+export interface PackedContainers {
+  /** What the pods of one template have in common: one shared object. */
+  readonly shapes: readonly ContainerShape[];
+  readonly states: string;
+}
+
+export interface ContainerShape extends Pick<Container, 'kind' | 'name' | 'image'> {
+  /** The id up to its 64 hexadecimal digits (`containerd://`); the whole id when it does not end in such. */
+  readonly idPrefix: string;
+  readonly hasDigits: boolean;
+}
+
 /** The direct controller: the ownerReference with `controller: true`. */
 export interface Owner {
   readonly kind: string;
@@ -39,7 +56,7 @@ export interface Workload {
   readonly source: 'owner' | 'pod-template-hash' | 'scheduled-time';
 }
 
-export interface Pod {
+export interface Pod extends Partial<PackedContainers> {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;

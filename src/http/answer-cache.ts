@@ -18,23 +18,27 @@ export class AnswerCache<T> {
   readonly #pods: (Pod | undefined)[] = Array.from({ length: SLOTS });
   readonly #answers: (T | undefined)[] = Array.from({ length: SLOTS });
   readonly #sizes = new Int32Array(SLOTS);
-  /** The hash of the last address that was not found in its slot. */
-  readonly #missed = new Int32Array(SLOTS);
+  /**
+   * Of each slot the hash of the address that is kept, and behind it that of the last one that was not found. Together, so that the
+   * many addresses of which nothing is kept cost one look at memory that is not in the processor's cache.
+   */
+  readonly #hashes = new Int32Array(2 * SLOTS);
   #total = 0;
   /** The slot that is emptied next. */
   #next = 0;
 
   get(ip: string, pod: Pod): T | undefined {
-    const slot = hashOf(ip) & (SLOTS - 1);
-    return this.#pods[slot] === pod ? this.#answers[slot] : undefined;
+    const hash = hashOf(ip);
+    const slot = hash & (SLOTS - 1);
+    return this.#hashes[2 * slot] === hash && this.#pods[slot] === pod ? this.#answers[slot] : undefined;
   }
 
   /** `size` in bytes. Kept only if the address was the last that was given for its slot, and if it is not as large as all. */
   set(ip: string, pod: Pod, answer: T, size: number): void {
     const hash = hashOf(ip);
     const slot = hash & (SLOTS - 1);
-    if (this.#missed[slot] !== hash) {
-      this.#missed[slot] = hash;
+    if (this.#hashes[2 * slot + 1] !== hash) {
+      this.#hashes[2 * slot + 1] = hash;
       return;
     }
     if (size > CAPACITY) return;
@@ -44,6 +48,7 @@ export class AnswerCache<T> {
       this.#next = (this.#next + 1) & (SLOTS - 1);
     }
     this.#fill(slot, pod, answer, size);
+    this.#hashes[2 * slot] = hash;
   }
 
   #fill(slot: number, pod: Pod | undefined, answer: T | undefined, size: number): void {

@@ -39,7 +39,7 @@ export function answer<P extends Claimant>(index: Claimed<P>, ip: string, view: 
   if (view.clusterCidrs.length > 0 && !view.clusterCidrs.some((cidr) => cidr.contains(ip))) return OUTSIDE;
   if (index.isUnreadable(ip)) return UNREADABLE;
   const claimants = index.holders(ip);
-  const [first] = claimants;
+  const first = claimants[0];
   // Nearly every address has one, which needs no list.
   if (claimants.length === 1 && first !== undefined) {
     if (first.hostNetwork) return HOST_NETWORK;

@@ -1,4 +1,4 @@
-import type { Container, ContainerKind } from '../pod.ts';
+import type { Container, ContainerKind, ContainerShape, PackedContainers } from '../pod.ts';
 import { Interner } from './interner.ts';
 
 /**
@@ -21,21 +21,6 @@ export interface ContainerStatus {
   readonly ready: boolean;
   readonly restarts: number;
   readonly id: string;
-}
-
-interface ContainerShape extends ContainerSpec {
-  /** The id up to its 64 hexadecimal digits (`containerd://`); the whole id when it does not end in such. */
-  readonly idPrefix: string;
-  readonly hasDigits: boolean;
-}
-
-export interface PackedContainers {
-  readonly shapes: readonly ContainerShape[];
-  /**
-   * One byte a character. Of each container: twice the restarts, plus one when ready, as a varint; then the digits of its id.
-   * Two digits a byte would save 32 bytes, and cost more to undo than all the rest of an answer.
-   */
-  readonly states: string;
 }
 
 const ID_DIGITS = 64;
@@ -119,8 +104,9 @@ export function unpackContainers({ shapes, states }: PackedContainers): Containe
   const containers: Container[] = [];
   let at = 0;
   for (const { kind, name, image, idPrefix, hasDigits } of shapes) {
-    let number = 0;
-    for (let byte = 0x80, scale = 1; byte >= 0x80; scale *= 0x80) {
+    let byte = states.charCodeAt(at++);
+    let number = byte & 0x7f;
+    for (let scale = 0x80; byte >= 0x80; scale *= 0x80) {
       byte = states.charCodeAt(at++);
       number += (byte & 0x7f) * scale;
     }

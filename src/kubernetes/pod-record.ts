@@ -1,7 +1,6 @@
-import type { Container, Owner, Pod, PodPhase, StringMap, Workload } from '../pod.ts';
+import type { Container, Owner, PackedContainers, Pod, PodPhase, StringMap, Workload } from '../pod.ts';
 import { isResourceVersion } from '../resource-version.ts';
 import { ContainerPacker, unpackContainers } from './containers.ts';
-import type { PackedContainers } from './containers.ts';
 import { Interner } from './interner.ts';
 import { newStringMap, NO_STRINGS } from './labels.ts';
 import type { PodFacts } from './pod-facts.ts';

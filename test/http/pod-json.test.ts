@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { AnswerCache } from '../../src/http/answer-cache.ts';
 import { PodJson } from '../../src/http/pod-json.ts';
 import { WeakCache } from '../../src/http/weak-cache.ts';
+import { ContainerPacker, unpackContainers } from '../../src/kubernetes/containers.ts';
 import type { Pod } from '../../src/pod.ts';
 import { makePod, strings } from './support/pods.ts';
 
@@ -156,6 +157,47 @@ test('what is known to be plain is written as what is not known to be', () => {
   const pod = makePod('web-1', { podIps: ['10.0.0.1', 'fd00::1', '10.0.0.2'], containers });
   assert.equal(new PodJson(false).of({ ...pod, isPlain: true }), new PodJson(false).of(pod));
   assert.deepEqual((parse(pod) as { containers: unknown }).containers, containers);
+});
+
+test('containers that are written as they are kept read as the others do, whichever pods of one template came before', () => {
+  const name = fc.constantFrom('a', 'b');
+  const kind = fc.constantFrom('container' as const, 'init' as const);
+  const specs = fc.array(fc.record({ kind, name, image: name }), { maxLength: 3 });
+  const digits = fc.stringMatching(/^[0-9a-f]{64}$/);
+  const id = fc.oneof(
+    fc.constantFrom('', 'cri://x'),
+    fc.tuple(fc.constantFrom('', 'cri://', 'o"é://'), digits).map(([a, b]) => a + b),
+  );
+  const restarts = fc.oneof(fc.nat(12), fc.constantFrom(63, 64, 2 ** 31 - 1));
+  const statuses = fc.array(fc.record({ kind, name, ready: fc.boolean(), restarts, id }), { maxLength: 6 });
+  const packer = new ContainerPacker();
+  fc.assert(
+    fc.property(fc.array(fc.tuple(specs, statuses, fc.boolean()), { minLength: 1, maxLength: 5 }), (all) => {
+      const json = new PodJson(false);
+      const base = makePod('a');
+      for (const [containers, states, isToldPlain] of all) {
+        const packed = packer.pack(containers, states);
+        const unpacked = unpackContainers(packed);
+        const pod = { ...base, containers: unpacked };
+        const isPlain = isToldPlain && !JSON.stringify(unpacked).includes('é');
+        assert.equal(json.of({ ...pod, ...packed, isPlain }), new PodJson(false).of(pod));
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('of containers as they are kept no objects are made, once the template is known', () => {
+  const id = `containerd://${'0123456789abcdef'.repeat(4)}`;
+  const packed = new ContainerPacker().pack(
+    [{ kind: 'container', name: 'web', image: 'web:1' }],
+    [{ kind: 'container', name: 'web', ready: true, restarts: 2, id }],
+  );
+  const json = new PodJson(false);
+  const pod = makePod('a', { containers: unpackContainers(packed) });
+  json.of({ ...pod, ...packed, isPlain: true });
+  const again = json.of({ ...pod, ...packed, isPlain: true, get containers() { return assert.fail('made'); } }); // prettier-ignore
+  assert.equal(again, new PodJson(false).of(pod));
 });
 
 test('a pod is not told with what another of the same labels has', () => {

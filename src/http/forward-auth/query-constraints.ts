@@ -97,11 +97,13 @@ function anyOf(tests: readonly Test[], pod: Pod, namespaces: NamespaceLabels): b
   return undecided;
 }
 
+const NONE: ConstraintSet = Object.freeze({ query: '', error: undefined, kinds: Object.freeze([]) });
+
 /** Strict: what a proxy's administrator has mistyped must not make a constraint less. */
 export function parseConstraints(query: string): ConstraintSet {
   const found = new Map<ConstraintKind, Test[]>();
   const wrong = (error: string): ConstraintSet => ({ query, error: oneLine(error), kinds: [] });
-  if (query === '') return { query, error: undefined, kinds: [] };
+  if (query === '') return NONE;
   for (const part of query.split('&')) {
     const equals = part.indexOf('=');
     const kind = part.slice(0, Math.max(equals, 0));
@@ -144,6 +146,7 @@ export class QueryConstraints {
   readonly #sets = new Map<string, ConstraintSet>();
 
   of(query: string): ConstraintSet {
+    if (query === '') return NONE;
     const known = this.#sets.get(query);
     if (known) return known;
     const set = parseConstraints(query);

@@ -95,7 +95,15 @@ export class Database {
       idleTimeoutMillis: 60_000,
     });
     this.#pool.on('connect', (client) => this.#madeAt.set(client, this.#age));
-    this.#pool.on('error', (err) => log.warn({ err }, 'an idle connection to Postgres has ended'));
+    this.#pool.on('error', (err) => {
+      this.#age++;
+      log.warn({ err }, 'an idle connection to Postgres has ended');
+    });
+  }
+
+  /** Grows with every connection that breaks: another server may answer then, which has not all that was committed. */
+  get breaks(): number {
+    return this.#age;
   }
 
   /** Commits when `work` resolves. Rejects with whatever went wrong; of a failed commit nobody knows whether it was done. */

@@ -13,7 +13,8 @@ export interface State {
   readonly doubt: boolean;
   /** Groups that may differ. */
   readonly dirty: number;
-  readonly flushedAt: number;
+  /** No flush before. */
+  readonly flushAt: number;
   /** Nothing is tried before. */
   readonly retryAt: number;
   /** When what is too old is to be deleted. */
@@ -32,12 +33,12 @@ export type Step =
   | { readonly kind: 'prepare' | 'acquire' | 'compare' | 'flush' | 'prove' | 'prune' };
 
 /** What to do next. */
-export function nextStep(state: State, now: number, { flushMs, leaseMs }: Pace): Step {
+export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
   if (now < state.retryAt) return wait(state.retryAt - now);
   if (!state.prepared) return { kind: 'prepare' };
   if (!state.leading) return { kind: 'acquire' };
   if (state.ready && state.doubt) return { kind: 'compare' };
-  const flushIn = state.ready && state.dirty > 0 ? state.flushedAt + flushMs - now : Infinity;
+  const flushIn = state.ready && state.dirty > 0 ? state.flushAt - now : Infinity;
   if (flushIn <= 0) return { kind: 'flush' };
   const proveIn = state.provenAt + leaseMs - now;
   if (proveIn <= 0) return { kind: 'prove' };
@@ -45,6 +46,10 @@ export function nextStep(state: State, now: number, { flushMs, leaseMs }: Pace):
   if (pruneIn <= 0) return { kind: 'prune' };
   return wait(Math.min(flushIn, proveIn, pruneIn));
 }
+
+/** When the next flush may begin: an interval after the last one began, so that no row is behind by much more; a slow database rests in between. */
+export const nextFlush = (began: number, ended: number, { flushMs }: Pace): number =>
+  Math.max(began + flushMs, ended + Math.min(ended - began, flushMs));
 
 const wait = (ms: number): Step => ({ kind: 'wait', ms });
 

@@ -3,7 +3,7 @@ import { advice, classify, sqlState } from './error-class.ts';
 import type { ErrorClass } from './error-class.ts';
 import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';
-import { afterFailure, afterSuccess, nextStep, NO_TROUBLE, secondLook } from './plan.ts';
+import { afterFailure, afterSuccess, nextFlush, nextStep, NO_TROUBLE, secondLook } from './plan.ts';
 import type { Pace, Step, Trouble } from './plan.ts';
 import type { Target } from './target.ts';
 
@@ -70,7 +70,9 @@ export class Writer {
   #prepared = false;
   #provenAt = 0;
   #doubt = true;
-  #flushedAt = -Infinity;
+  /** Of the database's connections, when doubt was last raised for it. */
+  #breaks = 0;
+  #flushAt = -Infinity;
   #pruneAt: number;
   /** Since when the table has been behind; undefined: it is not. */
   #behindSince: number | undefined;
@@ -114,7 +116,7 @@ export class Writer {
 
   /** How long the oldest change has not been written; Infinity until the first comparison. */
   lagMs(): number {
-    if (this.#flushedAt === -Infinity) return Infinity;
+    if (this.#flushAt === -Infinity) return Infinity;
     return this.#behindSince === undefined ? 0 : this.#options.clock.now() - this.#behindSince;
   }
 
@@ -162,7 +164,7 @@ export class Writer {
       provenAt: this.#provenAt,
       doubt: this.#doubt,
       dirty: this.#dirty.size,
-      flushedAt: this.#flushedAt,
+      flushAt: this.#flushAt,
       retryAt: this.#retryAt,
       pruneAt: this.#pruneAt,
     };
@@ -171,10 +173,13 @@ export class Writer {
   /** Takes what has changed out of the truth, before it forgets. */
   #collect(): void {
     const idle = !this.#doubt && this.#dirty.size === 0;
-    const changed = this.#options.target.changed();
+    const { target, database } = this.#options;
+    const changed = target.changed();
     if (changed === 'all') this.#doubt = true;
     else for (const group of changed) this.#dirty.add(group);
-    if (this.#dirty.size > 2 * this.#options.target.size + SPARE) this.#doubt = true;
+    if (database.breaks !== this.#breaks) this.#doubt = true;
+    this.#breaks = database.breaks;
+    if (this.#dirty.size > 2 * target.size + SPARE) this.#doubt = true;
     // In doubt everything is compared anyway; what comes during the comparison is collected again.
     if (this.#doubt) this.#dirty.clear();
     if (!this.#doubt && this.#dirty.size === 0) return;
@@ -273,6 +278,9 @@ export class Writer {
   async #flush(): Promise<void> {
     const { database, lease, target, clock, log } = this.#options;
     this.#collect();
+    // What differs is not known any more: nothing may be claimed.
+    if (this.#doubt) return;
+    const began = clock.now();
     const groups = [...this.#dirty];
     const claim = target.claim?.();
     const since = this.#behindSince;
@@ -309,7 +317,8 @@ export class Writer {
       this.counts.written += done.written;
       this.counts.deleted += done.deleted;
       this.counts.flushes++;
-      this.#flushedAt = this.#provenAt = clock.now();
+      this.#provenAt = clock.now();
+      this.#flushAt = nextFlush(began, this.#provenAt, this.#pace);
       this.#trouble = afterSuccess(this.#trouble);
     } catch (error) {
       for (const group of groups) this.#dirty.add(group);

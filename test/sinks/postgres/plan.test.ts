@@ -4,6 +4,7 @@ import {
   afterFailure,
   afterSuccess,
   MOST_AT_ONCE,
+  nextFlush,
   nextStep,
   NO_TROUBLE,
   secondLook,
@@ -18,7 +19,7 @@ const state = (given: Partial<State> = {}): State => ({
   provenAt: 0,
   doubt: false,
   dirty: 0,
-  flushedAt: 0,
+  flushAt: 1_000,
   retryAt: 0,
   pruneAt: Infinity,
   ...given,
@@ -41,6 +42,13 @@ test('what is too old is deleted when nothing else is to be done', () => {
   assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 1_000, PACE), { kind: 'flush' });
   assert.deepEqual(nextStep(state({ pruneAt: 500 }), 4_000, PACE), { kind: 'prove' });
   assert.deepEqual(nextStep(state({ pruneAt: 500, leading: false }), 4_000, PACE), { kind: 'acquire' });
+});
+
+test('flushes begin an interval apart; one that is slow is followed by a rest as long, of an interval at most', () => {
+  assert.equal(nextFlush(500, 600, PACE), 1_500);
+  assert.equal(nextFlush(0, 500, PACE), 1_000);
+  assert.equal(nextFlush(0, 700, PACE), 1_400);
+  assert.equal(nextFlush(0, 5_000, PACE), 6_000);
 });
 
 test('while the truth is not to be believed nothing is compared and nothing written, and the lease is kept', () => {

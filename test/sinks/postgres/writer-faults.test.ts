@@ -123,6 +123,19 @@ test('failover, read-only standby (25006): the connection is dropped, and writin
   await stage.settled();
 });
 
+test('failover while the connections are idle: what the new server does not have is written again', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const stage = await startStage(t, postgres, { environment: { PGPORT: String(proxy.port) } });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const { comparisons } = stage.writer.counts;
+  await postgres.query(`DELETE FROM ${stage.schema}.mirrored`);
+  proxy.cut();
+  await stage.settled();
+  assert.equal(stage.writer.counts.comparisons, comparisons + 1);
+});
+
 /** Every flush fails with the code, as the server would fail it, until that is taken away. */
 async function failing(t: TestContext, code: string, failure: ErrorClass, mostTries: number): Promise<void> {
   const stage = await startStage(t, postgres);

@@ -22,7 +22,7 @@ const MARKER_MS = 40;
 /** A row that is not there so long after the minute is counted as lost. */
 const PATIENCE_MS = 10_000;
 /** Where a pod has rows, and under which lease they are written. */
-const TABLES = { pods: 'snapshot' } as const;
+const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
 const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
 
 interface Stage {

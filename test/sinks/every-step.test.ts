@@ -12,6 +12,10 @@ import { EndpointMirror } from '../../src/sinks/endpoint-mirror/mirror.ts';
 import { MirrorTruth } from '../../src/sinks/endpoint-mirror/truth.ts';
 import { accessOf } from '../../src/sinks/postgres/access.ts';
 import { Database } from '../../src/sinks/postgres/database.ts';
+import { Lease } from '../../src/sinks/postgres/lease.ts';
+import { migrate } from '../../src/sinks/postgres/migrate.ts';
+import { Writer } from '../../src/sinks/postgres/writer.ts';
+import { HistoryTarget } from '../../src/sinks/snapshot/history-target.ts';
 import { plug } from '../../src/sinks/snapshot/snapshot.ts';
 import { makePod } from '../index/make-pod.ts';
 import { tableRows } from '../support/mirror-stage.ts';
@@ -231,4 +235,105 @@ describe('the mirror', () => {
       lagMs: () => mirror.state.lagMs,
     });
   });
+});
+
+describe('the history', () => {
+  /** `count` pods come and as many go in each round, and one that has come is labelled anew. From 1,000 on they go by COPY. */
+  async function history(t: TestContext, count: number, faults: readonly StepFault[] = STEP_FAULTS): Promise<void> {
+    const proxy = await StepProxy.to(postgres.port);
+    t.after(async () => await proxy.close());
+    const schema = postgres.schema();
+    const { log } = keptLog();
+    const world = new RecordedIndex();
+    const slice = world.index.slice();
+    let version = 100;
+    /** What happened: each pod as it was from a version until a version. */
+    const lines = new Map<string, { uid: string; since: number; until: number | undefined }>();
+    const note = (uid: string, isThere: boolean): void => {
+      const last = [...lines.values()].findLast((line) => line.uid === uid);
+      if (last && last.until === undefined) last.until = version;
+      if (isThere) lines.set(`${uid} ${version}`, { uid, since: version, until: undefined });
+    };
+    const pod = (uid: string): Pod => {
+      const resourceVersion = String(++version);
+      return makePod({ uid, name: uid, podIps: ['10.0.0.1'], resourceVersion, labels: { version: resourceVersion } });
+    };
+    const put = (uid: string): void => {
+      slice.upsert(pod(uid));
+      note(uid, true);
+    };
+    const remove = (uid: string): void => {
+      if (!world.index.byUid(uid)) return;
+      slice.remove(pod(uid));
+      note(uid, false);
+    };
+    slice.beginReplace().commit(String(version));
+    world.recorder.look();
+    const database = new Database({
+      access: accessOf(postgres.settings({ PGPORT: String(proxy.port) })),
+      poolSize: 2,
+      log,
+    });
+    const writer = new Writer({
+      database,
+      lease: new Lease({ schema, cluster: 'c', sink: 'history', holder: 'one' }),
+      prepare: async () => void (await migrate(database, schema)),
+      target: new HistoryTarget({
+        schema,
+        cluster: 'c',
+        recorded: world.recorder,
+        source: { synced: true },
+        retentionMs: 2_592_000_000,
+      }),
+      clock: hastyClock(t),
+      log,
+      flushMs: 100,
+    });
+    const ending = new AbortController();
+    const running = writer.run(ending.signal);
+    t.after(async () => {
+      ending.abort();
+      await running;
+      await database.close();
+    });
+    const pass = (work: () => void): void => {
+      world.pass(10);
+      work();
+      world.recorder.look();
+    };
+    await survives(t, proxy, faults, {
+      change: (round) =>
+        pass(() => {
+          for (let i = 0; i < count; i++) {
+            put(`pod-${round}-${i}`);
+            remove(`pod-${round - 1}-${i}`);
+          }
+          remove(`new-${round - 1}`);
+          put(`new-${round}`);
+          world.recorder.look();
+          world.pass(1);
+          put(`new-${round}`);
+        }),
+      undo: (round) => pass(() => remove(`new-${round}`)),
+      table: async () =>
+        (
+          await postgres
+            .query<{ line: string }>(
+              `SELECT uid || ' ' || since_version || ' ' || coalesce(until_version::text, '') || ' ' || (valid_until = 'infinity') AS line
+               FROM ${schema}.ip_history WHERE cluster = 'c'`,
+            )
+            .catch(() => [])
+        ).map(({ line }) => line),
+      expected: () =>
+        Array.from(lines.values(), ({ uid, since, until: end }) => `${uid} ${since} ${end ?? ''} ${end === undefined}`),
+      lagMs: () => writer.lagMs(),
+    });
+    const watched = `SELECT since_version::text AS since FROM ${schema}.ip_history_watched`;
+    assert.deepEqual(await postgres.query(watched), [{ since: '100' }], 'one time without a hole');
+  }
+
+  test('of few pods has every hold once, whatever message of its flush is the last one', async (t) =>
+    await history(t, 3, ['cut', 'late', 'black-hole']));
+
+  test('of many pods, by COPY, too', async (t) => await history(t, 1_100, ['cut']));
 });

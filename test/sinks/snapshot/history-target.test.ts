@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { SystemClock } from '../../../src/kubernetes/clock.ts';
+import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { Database } from '../../../src/sinks/postgres/database.ts';
+import { Lease } from '../../../src/sinks/postgres/lease.ts';
+import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { Writer } from '../../../src/sinks/postgres/writer.ts';
+import { HistoryTarget } from '../../../src/sinks/snapshot/history-target.ts';
+import { inEra } from '../../../src/resource-version.ts';
+import type { Pod } from '../../../src/pod.ts';
+import { makePod } from '../../index/make-pod.ts';
+import { RecordedIndex } from '../../support/recorded-index.ts';
+import { startPostgres } from '../../support/real-postgres.ts';
+import type { RealPostgres } from '../../support/real-postgres.ts';
+import { until } from '../../support/until.ts';
+
+let postgres: RealPostgres;
+before(async () => void (postgres = await startPostgres()));
+after(async () => await postgres.down());
+
+const X = '10.0.0.1';
+const HOUR = 3_600_000;
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+interface Stage {
+  readonly world: RecordedIndex;
+  readonly writer: Writer;
+  stop(): Promise<void>;
+}
+
+/** A process that watches an index in a time that the test moves, and writes its history. */
+async function start(t: TestContext, schema: string, pods: readonly Pod[], version: string): Promise<Stage> {
+  const world = new RecordedIndex();
+  const list = world.index.slice().beginReplace();
+  for (const pod of pods) list.add(pod);
+  list.commit(version);
+  world.recorder.look();
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 2, log: silent });
+  const clock = new SystemClock();
+  const writer = new Writer({
+    database,
+    lease: new Lease({ schema, cluster: 'c', sink: 'history', holder: `${version} ${Math.random()}` }),
+    prepare: async () => void (await migrate(database, schema)),
+    target: new HistoryTarget({
+      schema,
+      cluster: 'c',
+      recorded: world.recorder,
+      source: { synced: true },
+      retentionMs: HOUR,
+    }),
+    clock: { now: () => clock.now(), random: Math.random, sleep: async (ms, signal) => await clock.sleep(ms, signal) },
+    log: silent,
+    flushMs: 20,
+  });
+  const ending = new AbortController();
+  const running = writer.run(ending.signal);
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    stopped ??= (async () => {
+      ending.abort();
+      await running;
+      await database.close();
+      clock.close();
+    })();
+    await stopped;
+  };
+  t.after(stop);
+  return { world, writer, stop };
+}
+
+/** `uid since..until`, in the order of versions. */
+async function rows(schema: string): Promise<string> {
+  const found = await postgres
+    .query<{ row: string }>(
+      `SELECT uid || ' ' || since_version || '..' || coalesce(until_version::text, '') AS row FROM ${schema}.ip_history
+       ORDER BY since_version, uid`,
+    )
+    .catch(() => []);
+  return found.map(({ row }) => row).join(', ');
+}
+
+const become = async (schema: string, expected: string): Promise<unknown> =>
+  await until(`the rows are ${expected}`, async () => (await rows(schema)) === expected).catch(async () => {
+    assert.equal(await rows(schema), expected);
+  });
+
+const on = (uid: string, resourceVersion: string, more: Partial<Pod> = {}): Pod =>
+  makePod({ uid, name: uid, podIps: [X], resourceVersion, ...more });
+
+test('B8 etcd was restored while nobody wrote: what is gone ends, and what is there counts in a new era', async (t) => {
+  const schema = postgres.schema();
+  const first = await start(t, schema, [on('a', '50'), on('b', '900')], '1000');
+  await become(schema, 'a 50.., b 900..');
+  await first.stop();
+  // Versions went back to 500: b had not been made yet.
+  const second = await start(t, schema, [on('a', '50')], '500');
+  await until('it waits for proof', () => second.writer.leading && second.writer.asked);
+  assert.equal(await rows(schema), 'a 50.., b 900..', 'it might as well be behind');
+  second.world.pass(60_000);
+  second.world.recorder.look();
+  const later = (version: string): string => inEra(version, 1);
+  await become(schema, `a 50.., b 900..${later('500')}`);
+  second.world.pass(10);
+  second.world.index.slice().remove(on('a', '510'));
+  second.world.recorder.look();
+  await become(schema, `a 50..${later('510')}, b 900..${later('500')}`);
+  await second.stop();
+  const third = await start(t, schema, [on('c', '520')], '600');
+  await until('it has compared', () => third.writer.counts.flushes > 0);
+  await become(schema, `a 50..${later('510')}, b 900..${later('500')}, c ${later('520')}..`);
+});
+
+test('whoever is behind what another one wrote takes nothing back, and goes on when it has heard of it', async (t) => {
+  const schema = postgres.schema();
+  const ahead = await start(t, schema, [on('a', '50')], '100');
+  ahead.world.pass(10);
+  ahead.world.index.slice().upsert(on('b', '200'));
+  ahead.world.recorder.look();
+  await become(schema, 'a 50.., b 200..');
+  await ahead.stop();
+  const behind = await start(t, schema, [on('a', '50')], '100');
+  await until('it has the lease', () => behind.writer.leading);
+  behind.world.index.slice().upsert(on('b', '200'));
+  behind.world.pass(10);
+  behind.world.recorder.look();
+  await until('it has written', () => behind.writer.counts.flushes > 0);
+  assert.equal(await rows(schema), 'a 50.., b 200..');
+});
+
+test('pruned is what ended before the retention, in batches, and the time before it is not called watched', async (t) => {
+  const schema = postgres.schema();
+  const { world, writer, stop } = await start(t, schema, [on('a', '50')], '100');
+  await become(schema, 'a 50..');
+  await stop();
+  assert.equal(writer.counts.flushes, 1);
+  const wall = world.wall;
+  await postgres.query(
+    `INSERT INTO ${schema}.ip_history
+     SELECT 'c', '10.0.0.2', 'old-' || i, 'n', 'old', '{}', NULL, NULL, NULL, NULL, NULL, false, t, t, t, false, NULL, NULL, i, NULL, NULL, i + 1
+     FROM generate_series(1, 12000) AS i, to_timestamp($1 / 1000.0) AS t`,
+    [wall - 2 * HOUR],
+  );
+  await postgres.query(
+    `INSERT INTO ${schema}.ip_history SELECT 'other', ip, uid, namespace, name, labels, service_account, node_name, workload_kind, workload_name, workload_source,
+       host_network, held_from, valid_from, valid_until, goes_on, terminating_from, finished_from, since_version, terminating_version, finished_version, until_version
+     FROM ${schema}.ip_history WHERE uid = 'old-1'`,
+  );
+  await postgres.query(
+    `INSERT INTO ${schema}.ip_history_watched VALUES ('c', 1, 5, to_timestamp($1 / 1000.0), to_timestamp($2 / 1000.0)),
+       ('c', 6, 40, to_timestamp($1 / 1000.0), to_timestamp($3 / 1000.0))`,
+    [wall - 3 * HOUR, wall - 2 * HOUR, wall - HOUR / 2],
+  );
+  const second = await start(t, schema, [on('a', '50')], '200');
+  await until('all are gone', () => second.writer.counts.pruned === 12_000);
+  assert.equal(
+    (await postgres.query(`SELECT FROM ${schema}.ip_history WHERE cluster = 'other'`)).length,
+    1,
+    'another cluster’s are not touched',
+  );
+  const watched = await postgres.query<{ since: string; age: number }>(
+    `SELECT since_version::text AS since, ($1 - extract(epoch FROM watched_from) * 1000)::float8 AS age
+     FROM ${schema}.ip_history_watched WHERE cluster = 'c' ORDER BY since_version`,
+    [second.world.wall],
+  );
+  assert.deepEqual(
+    watched.map(({ since }) => since),
+    ['6', '100', '200'],
+  );
+  assert.equal(watched[0]?.age, HOUR);
+});
+
+test('one poisonous row is left out with its reason, and the others are written', async (t) => {
+  const schema = postgres.schema();
+  const { world, writer } = await start(t, schema, [on('a', '50')], '100');
+  await become(schema, 'a 50..');
+  world.pass(10);
+  world.index.slice().upsert(on('b', '110', { namespace: 'n\u0000' }));
+  world.index.slice().upsert(on('c', '111'));
+  world.recorder.look();
+  await become(schema, 'a 50.., c 111..');
+  await until('it is told', () => writer.quarantined.size === 1);
+  assert.match([...writer.quarantined.values()].join(), /0x00/);
+  world.pass(10);
+  world.index.slice().remove(on('b', '112', { namespace: 'n\u0000' }));
+  world.recorder.look();
+  await until('it is tried again', () => writer.dirty === 0);
+});
+
+test('a mass delete by mistake: more than half of what is open is looked at twice before it ends', async (t) => {
+  const schema = postgres.schema();
+  const pods = Array.from({ length: 10 }, (_, i) => on(`p${i}`, `${50 + i}`));
+  const first = await start(t, schema, pods, '100');
+  await until('all are there', async () => (await rows(schema)).split(', ').length === 10);
+  await first.stop();
+  const begun = performance.now();
+  const second = await start(t, schema, pods.slice(0, 2), '200');
+  await until('eight have ended', async () => (await rows(schema)).split('..200').length === 9);
+  assert.ok(performance.now() - begun >= 1_000, 'not at once');
+  assert.ok(second.writer.counts.comparisons >= 2);
+});

@@ -29,23 +29,6 @@ export function merge(a: Knowledge, b: Knowledge): readonly Piece[] {
   return toPieces(first.ip, changesOnly(earliest(refuted(points, witnesses))));
 }
 
-/**
- * Of all pods, at any addresses: each pod at each address by itself. Of what is archived a part may be at hand: it says nothing of
- * times before its first piece.
- */
-export function mergeAll(known: Knowledge, archived: Knowledge): readonly Piece[] {
-  const keyOf = ({ ip, holder }: Piece): string => `${ip} ${holder?.uid ?? ''}`;
-  const own = Map.groupBy(known.pieces, keyOf);
-  const others = Map.groupBy(archived.pieces, keyOf);
-  return [...new Set([...own.keys(), ...others.keys()])].flatMap((key) => {
-    const pieces = others.get(key) ?? [];
-    return merge(
-      { pieces: own.get(key) ?? [], watched: known.watched },
-      { pieces, watched: speaking(archived.watched, pieces) },
-    );
-  });
-}
-
 /** Of stretches, those that begin when a first piece is known already. */
 export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]): readonly Stretch[] {
   return watched.filter(({ sinceVersion }) =>

@@ -1,5 +1,6 @@
 import type { ResourceVersion } from '../../pod.ts';
 import { compareResourceVersions } from '../../resource-version.ts';
+import { erasBehind, laterBy } from './eras.ts';
 import type { Moment } from './interval.ts';
 import { merge, speaking } from './merge.ts';
 import type { Knowledge } from './merge.ts';
@@ -59,7 +60,8 @@ export interface Joined {
 }
 
 /** The pieces of each pod at each address, as memory and archive know them together. */
-export function join({ memory, archived, courses }: Joined): readonly Piece[] {
+export function join({ memory: heard, archived, courses }: Joined): readonly Piece[] {
+  const memory = laterBy(heard, erasBehind(heard.watched, archived.watched));
   const own = Map.groupBy(memory.pieces, keyOf);
   const read = Map.groupBy(archived.pieces, keyOf);
   const whole = new Map(courses.map(({ ip, uid, sinceVersion }) => [keyFor(ip, uid), sinceVersion]));

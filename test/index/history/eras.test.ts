@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { erasBehind, laterBy } from '../../../src/index/history/eras.ts';
+import type { Piece, Stretch } from '../../../src/index/history/piece.ts';
+import { join } from '../../../src/index/history/recall.ts';
+import { inEra } from '../../../src/resource-version.ts';
+import { makePod } from '../make-pod.ts';
+
+const stretch = (sinceVersion: string, untilVersion: string): Stretch => ({
+  from: 0,
+  until: 10,
+  sinceVersion,
+  untilVersion,
+});
+
+const piece = (sinceVersion: string, from: number): Piece => ({
+  ip: '10.0.0.1',
+  holder: makePod({ uid: 'a' }),
+  heldFrom: from,
+  from,
+  until: undefined,
+  goesOn: false,
+  terminatingFrom: undefined,
+  finishedFrom: undefined,
+  sinceVersion,
+  terminatingVersion: undefined,
+  finishedVersion: undefined,
+  untilVersion: undefined,
+});
+
+test('B8 whoever began after a restore of etcd counts as many eras later as the archive has seen', () => {
+  const later = (version: string): string => inEra(version, 2);
+  const archived = [stretch('1', '900'), stretch(inEra('400', 1), later('500'))];
+  assert.equal(erasBehind([stretch('450', '600')], archived), 2);
+  assert.equal(erasBehind([stretch('450', inEra('600', 1))], archived), 1);
+  assert.equal(erasBehind([stretch('450', inEra('600', 3))], archived), 0);
+  assert.equal(erasBehind([], []), 0);
+  const { pieces, watched } = laterBy({ pieces: [piece('450', 5)], watched: [stretch('450', '600')] }, 2);
+  assert.deepEqual(
+    [pieces[0]?.sinceVersion, pieces[0]?.untilVersion, watched],
+    [later('450'), undefined, [stretch(later('450'), later('600'))]],
+  );
+});
+
+test('B8 memory and archive are joined in one order of eras: what ended before a restore does not end what is held since', () => {
+  const archived = {
+    pieces: [{ ...piece('100', 10), until: 20, untilVersion: '900' }],
+    watched: [stretch('1', inEra('300', 1))],
+  };
+  const memory = { pieces: [piece('400', 30)], watched: [{ ...stretch('450', '600'), from: 30, until: 40 }] };
+  const joined = join({ memory, archived, courses: [] });
+  assert.deepEqual(
+    joined.map(({ from, until }) => [from, until]),
+    [
+      [10, 20],
+      [30, undefined],
+    ],
+  );
+});

@@ -28,7 +28,7 @@ const silent = { info: () => {}, warn: () => {}, error: () => {} };
 interface Stage {
   readonly world: RecordedIndex;
   readonly writer: Writer;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A process that watches an index in a time that the test moves, and writes its history. */

@@ -2,12 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { View } from './index/answer.ts';
 import { answerThen, tenureOf } from './index/history/answer-then.ts';
 import type { Then } from './index/history/answer-then.ts';
+import { erasBehind, laterBy } from './index/history/eras.ts';
 import { isHeld } from './index/history/interval.ts';
 import type { Interval, Tenure } from './index/history/interval.ts';
+import type { Knowledge } from './index/history/merge.ts';
 import { toIntervals } from './index/history/piece.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
 import { coursesIn, join, windowAround } from './index/history/recall.ts';
-import type { Course, Window } from './index/history/recall.ts';
+import type { Course, Joined, Window } from './index/history/recall.ts';
 import { commonHoles, holesBetween, holesSince, Unwatched } from './index/history/unwatched.ts';
 import type { Hole } from './index/history/unwatched.ts';
 import type { IpRecorder } from './ip-recorder.ts';
@@ -45,6 +47,8 @@ export interface Search {
 export interface ArchiveSearch extends Search {
   /** Of holds that ended from here on all is wanted, of those that ended before the first `size`. */
   readonly recent: number;
+  /** Wanted besides, whenever it ended. */
+  readonly courses: (watched: readonly Stretch[]) => readonly Course[];
 }
 
 export interface ArchiveFound {
@@ -81,8 +85,13 @@ interface Found {
   readonly holes: readonly Hole[];
 }
 
+const EVER = { from: -Infinity, until: Infinity };
+const NOTHING: Knowledge = { pieces: [], watched: [] };
+
 /** Answers made in one turn of the event loop: less than a millisecond of work. */
 const PER_TURN = 64;
+/** Intervals looked at in one. */
+const LOOKS_PER_TURN = 2_048;
 
 const SKEW_MS = 300_000;
 
@@ -159,7 +168,7 @@ export class JoinedPast {
     const { memory, view, isHostIp } = this.#options;
     // As it is before the archive is read: what is learned meanwhile may contradict the choice.
     const watched = memory.stretches();
-    const pieces = new Map(questions.map(({ ip }) => [ip, memory.piecesOf(ip)]));
+    const own = new Map(questions.map(({ ip }): [string, Knowledge] => [ip, { pieces: memory.piecesOf(ip), watched }]));
     let archivedWatched: readonly Stretch[] = [];
     let unwatched = new Unwatched();
     let courses: readonly Course[] = [];
@@ -167,8 +176,10 @@ export class JoinedPast {
       .recall((stretches) => {
         archivedWatched = stretches;
         unwatched = new Unwatched(commonHoles(ownHoles, holesBetween(stretches)));
+        const eras = erasBehind(watched, stretches);
+        for (const [ip, known] of eras === 0 ? [] : own) own.set(ip, laterBy(known, eras));
         const windows = questions.map(({ ip, time }) => windowAround(ip, time, unwatched));
-        courses = windows.flatMap((window) => coursesIn(window, pieces.get(window.ip) ?? []));
+        courses = windows.flatMap((window) => coursesIn(window, own.get(window.ip)?.pieces ?? []));
         return { windows, courses };
       })
       .catch(() => undefined); // whoever reads has logged it
@@ -180,9 +191,8 @@ export class JoinedPast {
     for (const { ip, time } of questions) {
       let known = intervals.get(ip);
       if (!known) {
-        const memory = { pieces: pieces.get(ip) ?? [], watched };
         const archived = { pieces: readOf.get(ip) ?? [], watched: archivedWatched };
-        known = toIntervals(join({ memory, archived, courses: coursesOf.get(ip) ?? [] }));
+        known = toIntervals(join({ memory: own.get(ip) ?? NOTHING, archived, courses: coursesOf.get(ip) ?? [] }));
         intervals.set(ip, known);
       }
       answers.push(answerThen(ip, time, { intervals: known, unwatched, reach: -Infinity, view, isHostIp }));
@@ -191,19 +201,46 @@ export class JoinedPast {
     return answers;
   }
 
-  async #searchBoth(archive: Archive, search: Search, own: Found): Promise<Found | undefined> {
+  async #searchBoth(archive: Archive, search: Search, inMemory: Found): Promise<Found | undefined> {
     const { memory, skewMs = SKEW_MS } = this.#options;
     const { since, until, whose } = search;
     const ownHoles = this.#ownHoles();
     const recent = oldestEnd(memory.reach, memory.holes(-Infinity, Infinity)) - skewMs;
-    const found = await archive.search({ ...search, recent }).catch(() => undefined);
-    if (!found) return isWatched(ownHoles, since, until) ? own : undefined;
+    let own = await this.#knownOf(whose);
+    let courses: readonly Course[] = [];
+    const choose = (watched: readonly Stretch[]): readonly Course[] => {
+      own = laterBy(own, erasBehind(own.watched, watched));
+      const byAddress = Map.groupBy(own.pieces, ({ ip }) => ip);
+      return (courses = Array.from(byAddress.values()).flatMap((pieces) => coursesIn(EVER, pieces)));
+    };
+    const found = await archive.search({ ...search, recent, courses: choose }).catch(() => undefined);
+    if (!found) return isWatched(ownHoles, since, until) ? inMemory : undefined;
     const holes = commonHoles(ownHoles, holesBetween(found.watched));
     const unwatched = new Unwatched(holes);
     return {
-      tenures: tenuresOf(whose, { memory, archived: found, unwatched }),
+      tenures: tenuresOf(
+        { memory: own, archived: { pieces: found.recent, watched: found.watched }, courses },
+        found.old,
+        unwatched,
+      ),
       holes: holes.filter((hole) => hole.from < until && (hole.until ?? Infinity) > since),
     };
+  }
+
+  /** What memory knows of somebody, looked for in pieces. */
+  async #knownOf(whose: Whose): Promise<Knowledge> {
+    const { memory } = this.#options;
+    const watched = memory.stretches();
+    const pieces = new Map<string, readonly Piece[]>();
+    let looked = 0;
+    for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {
+      if (tenure && isOf(tenure, whose)) {
+        const { ip, holder } = tenure;
+        pieces.set(`${ip} ${holder.uid}`, memory.pieces(ip, holder.uid));
+      }
+      if (++looked % LOOKS_PER_TURN === 0) await nextTurn();
+    }
+    return { pieces: [...pieces.values()].flat(), watched };
   }
 
   /** What memory has dropped it does not know. */
@@ -229,28 +266,9 @@ function oldestEnd(reach: number, holes: readonly Hole[]): number {
 const isWatched = (holes: readonly Hole[], since: number, until: number): boolean =>
   !holes.some((hole) => hole.from < until && (hole.until ?? Infinity) > since);
 
-interface Sources {
-  readonly memory: Memory;
-  readonly archived: ArchiveFound;
-  readonly unwatched: Unwatched;
-}
-
-/** Every tenure of somebody; undefined for what is looked at and is none. */
-function* tenuresOf(whose: Whose, { memory, archived, unwatched }: Sources): Generator<Tenure | undefined> {
-  const own = new Map<string, readonly Piece[]>();
-  for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {
-    if (tenure && isOf(tenure, whose)) {
-      const { ip, holder } = tenure;
-      own.set(`${ip} ${holder.uid}`, memory.pieces(ip, holder.uid));
-    }
-    yield undefined;
-  }
-  const recent = join({
-    memory: { pieces: [...own.values()].flat(), watched: memory.stretches() },
-    archived: { pieces: archived.recent, watched: archived.watched },
-    courses: [],
-  });
-  for (const interval of toIntervals([...recent, ...archived.old])) {
+/** Every tenure; undefined for what is looked at and is none. `old`: ended before anything that memory knows. */
+function* tenuresOf(joined: Joined, old: readonly Piece[], unwatched: Unwatched): Generator<Tenure | undefined> {
+  for (const interval of toIntervals([...join(joined), ...old])) {
     yield isHeld(interval) && !interval.goesOn ? tenureOf(interval, interval, unwatched) : undefined;
   }
 }

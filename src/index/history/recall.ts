@@ -36,7 +36,10 @@ export function windowAround(ip: string, moment: Moment, unwatched: Unwatched): 
 }
 
 /** Of whom, of those that memory knows at an address, the archive may know better what is in the window, or when it ended before. */
-export function coursesIn({ from, until }: Window, pieces: readonly Piece[]): readonly Course[] {
+export function coursesIn(
+  { from, until }: Pick<Window, 'from' | 'until'>,
+  pieces: readonly Piece[],
+): readonly Course[] {
   const endOf = (piece: Piece): Moment => piece.until ?? Infinity;
   const began = pieces.filter((piece) => piece.holder && piece.from <= until);
   const last = Math.max(...began.map(endOf).filter((end) => end < from));

@@ -44,6 +44,7 @@ interface Search {
   readonly after: readonly [from: number, ip: string, uid: string] | undefined;
   readonly size: number;
   readonly recent: number;
+  readonly courses: (watched: readonly Stretch[]) => readonly Course[];
 }
 
 /**
@@ -93,10 +94,11 @@ export class HistoryArchive {
     const { recent, old } = this.#statements.search(whose);
     return await this.#read(async (session) => {
       const watched = await this.#watched(session);
+      const courses = await this.#pieces(session, this.#statements.courses, search.courses(watched), ofCourse);
       const both = [cluster, ...Object.values(whose), end];
       return {
         watched,
-        recent: (await session.query<PieceRow>(recent, both)).map(pieceOf),
+        recent: [...courses, ...(await session.query<PieceRow>(recent, both)).map(pieceOf)],
         old: (await session.query<PieceRow>(old, [...both, since, until, size, ...(after ?? [-Infinity, '', ''])])).map(
           pieceOf,
         ),

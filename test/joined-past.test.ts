@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Piece, Stretch } from '../src/index/history/piece.ts';
+import { JoinedPast } from '../src/joined-past.ts';
+import { inEra } from '../src/resource-version.ts';
+import { makePod } from './index/make-pod.ts';
+import { RecordedIndex } from './support/recorded-index.ts';
+
+const X = '10.0.0.1';
+const VIEW = { partial: false, clusterCidrs: [] };
+/** When memory begins, by the wall clock. */
+const BEGAN = 1_000_000;
+
+interface Archived {
+  readonly pieces: readonly Piece[];
+  readonly watched: readonly Stretch[];
+}
+
+/** A process that has just begun and holds nobody at X, and an archive that gives all it has, or cannot be read. */
+function stage(archived: Archived | undefined) {
+  const world = new RecordedIndex();
+  world.index.slice().beginReplace().commit('50');
+  world.recorder.look();
+  world.pass(5_000);
+  let reads = 0;
+  const archive = {
+    retentionMs: 500_000,
+    recall: async (choose: (watched: readonly Stretch[]) => unknown): Promise<readonly Piece[]> => {
+      reads++;
+      if (!archived) throw new Error('it is away');
+      await Promise.resolve(choose(archived.watched));
+      return archived.pieces;
+    },
+    search: async () => await Promise.reject(new Error('it is away')),
+  };
+  const past = new JoinedPast({ memory: world.recorder, archive, view: VIEW, isHostIp: () => false });
+  return { world, past, reads: () => reads };
+}
+
+/** That a held X since a version, a minute before memory began, and is not known to have lost it. */
+const open = (sinceVersion: string): Piece => ({
+  ip: X,
+  holder: makePod({ uid: 'a', name: 'a' }),
+  heldFrom: BEGAN - 60_000,
+  from: BEGAN - 60_000,
+  until: undefined,
+  goesOn: false,
+  terminatingFrom: undefined,
+  finishedFrom: undefined,
+  sinceVersion,
+  terminatingVersion: undefined,
+  finishedVersion: undefined,
+  untilVersion: undefined,
+});
+
+const watched = (sinceVersion: string, untilVersion: string): Stretch => ({
+  from: BEGAN - 90_000,
+  until: BEGAN - 30_000,
+  sinceVersion,
+  untilVersion,
+});
+
+test('what memory alone decides is answered at once, and the archive is not asked', () => {
+  const { past, reads } = stage(undefined);
+  assert.deepEqual(past.at([{ ip: X, time: BEGAN + 1_000 }]), [{ kind: 'none', reason: 'no-pod' }]);
+  assert.deepEqual(past.at([{ ip: X, time: BEGAN - 4_000_000 }]), [{ kind: 'beyond-retention' }]);
+  assert.equal(reads(), 0);
+});
+
+test('what ended before this process began has ended when it began, at the latest: nobody saw it', async () => {
+  const { past, reads } = stage({ pieces: [open('20')], watched: [watched('10', '30')] });
+  const [then] = await past.at([{ ip: X, time: BEGAN - 40_000 }]);
+  assert.ok(then?.kind === 'one');
+  assert.deepEqual(then.tenure.from, { at: BEGAN - 60_000, observed: true });
+  assert.deepEqual(then.tenure.until, { at: BEGAN - 30_000, observed: false });
+  assert.equal(reads(), 1);
+  const [hole] = await past.at([{ ip: X, time: BEGAN - 10_000 }]);
+  assert.ok(hole?.kind === 'not-observed');
+  assert.deepEqual([hole.before?.holder.uid, hole.after], ['a', undefined]);
+});
+
+test('B8 versions of before a restore of etcd are older than those of after it, however large', async () => {
+  const pieces = [open(inEra('900', 1))];
+  const { past } = stage({ pieces, watched: [watched(inEra('10', 1), inEra('49', 1))] });
+  const later = stage({ pieces: [open(inEra('20', 1))], watched: [watched(inEra('10', 1), inEra('30', 1))] });
+  const [then] = await later.past.at([{ ip: X, time: BEGAN - 40_000 }]);
+  assert.ok(then?.kind === 'one');
+  assert.deepEqual(then.tenure.until, { at: BEGAN - 30_000, observed: false });
+  const [ahead] = await past.at([{ ip: X, time: BEGAN - 40_000 }]);
+  assert.ok(
+    ahead?.kind === 'one' && ahead.tenure.until === undefined,
+    'memory has read an older version: it refutes nothing',
+  );
+});
+
+test('an archive that cannot be read leaves what memory knows: a bound it has not seen is said as such, the rest is unavailable', async () => {
+  const { past, world, reads } = stage(undefined);
+  const list = world.index.slice().beginReplace();
+  list.add(makePod({ uid: 'b', podIps: ['10.0.0.2'], resourceVersion: '60' }));
+  list.commit('61');
+  world.age = 200_000;
+  world.pass(1);
+  world.recorder.look();
+  world.age = 0;
+  world.pass(1_000);
+  world.recorder.look();
+  world.pass(1_000);
+  const now = past.now();
+  const answers = await past.at([
+    { ip: '10.0.0.2', time: now },
+    { ip: X, time: now },
+    { ip: X, time: BEGAN - 1 },
+  ]);
+  assert.equal(reads(), 1);
+  const [held, none, unknown] = answers;
+  assert.ok(held?.kind === 'one' && !held.tenure.from.observed);
+  assert.deepEqual([none, unknown], [{ kind: 'none', reason: 'no-pod' }, { kind: 'unavailable' }]);
+  const search = { whose: { ip: X }, until: Infinity, after: undefined, size: 10 };
+  assert.equal(await past.search({ ...search, since: BEGAN - 1 }), undefined);
+  assert.notEqual(await past.search({ ...search, since: now }), undefined);
+});

@@ -23,6 +23,7 @@ export async function answersOf(url: string, most: number): Promise<[string, str
   const answers: [string, string][] = [];
   for (let next: string | undefined = ''; next !== undefined && answers.length < most;) {
     const response = await request(`${url}/pods?limit=500${next && `&continue=${next}`}`);
+    if (response.statusCode !== 200) throw new Error(`/pods: ${response.statusCode} ${await response.body.text()}`);
     const page = (await response.body.json()) as Page;
     for (const pod of page.pods) for (const ip of pod.pod_ips) answers.push([ip, JSON.stringify(pod)]);
     next = page.continue;

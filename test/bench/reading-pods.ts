@@ -23,11 +23,6 @@ export async function readingPods(postgres: RealPostgres, schema: string, pods: 
     for (const { ip } of drawn.rows)
       one.push(await timed(`SELECT * FROM ${schema}.pods_by_ip WHERE cluster = 'default' AND ip = $1`, [ip]));
     const all = await timed(`SELECT count(*), count(uid) FROM ${schema}.pods_by_ip WHERE cluster = 'default'`);
-    const { rows: sizes } = await client.query<{ own: string; indexes: string }>(
-      `SELECT pg_table_size(oid) AS own, pg_indexes_size(oid) AS indexes FROM pg_class WHERE oid = '${schema}.pods'::regclass`,
-    );
-    const each = (bytes: string | undefined): number => Math.round(Number(bytes) / pods);
-    const [own, indexes] = [each(sizes[0]?.own), each(sizes[0]?.indexes)];
     const name = `${pods.toLocaleString('en')} pods`;
     return [
       {
@@ -38,16 +33,25 @@ export async function readingPods(postgres: RealPostgres, schema: string, pods: 
         target: '',
         met: undefined,
       },
-      {
-        what: `a row of pods, of ${name}, indexes included`,
-        ours: `${own + indexes} B`,
-        floor: '',
-        result: `indexes ${indexes} B`,
-        target: '',
-        met: undefined,
-      },
+      ...(await Promise.all(['pods', 'ip_history'].map(async (table) => await sizeOf(client, schema, table)))),
     ];
   } finally {
     await client.end();
   }
+}
+
+async function sizeOf(client: Client, schema: string, table: string): Promise<Row> {
+  const { rows } = await client.query<{ own: number; indexes: number; count: number }>(
+    `SELECT pg_table_size(oid)::float AS own, pg_indexes_size(oid)::float AS indexes, (SELECT count(*)::float FROM ${schema}.${table}) AS count
+     FROM pg_class WHERE oid = '${schema}.${table}'::regclass`,
+  );
+  const { own = 0, indexes = 0, count = 0 } = rows[0] ?? {};
+  return {
+    what: `a row of ${table}, of ${count.toLocaleString('en')}, indexes included`,
+    ours: `${Math.round((own + indexes) / count)} B`,
+    floor: '',
+    result: `indexes ${Math.round(indexes / count)} B`,
+    target: '',
+    met: undefined,
+  };
 }

@@ -19,8 +19,6 @@ import type { Row } from './table.ts';
 /** Events of pods a second, besides the markers'. */
 const EVENTS = 1_000;
 const MARKER_MS = 40;
-/** A row that is not there so long after the minute is counted as lost. */
-const PATIENCE_MS = 10_000;
 /** Where a pod has rows, and under which lease they are written. */
 const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
 const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
@@ -74,9 +72,11 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
   const { simulator, load, postgres, proxy, api, name } = stage;
   const off = await withService(api, {}, async (ours, url) => {
     progress(`${EVENTS} events/s without sinks, ${name}`);
+    // Right after the first sync of a machine that has much to do, /pods may be refused.
+    const answers = await until('its pods', async () => await answersOf(url, 1_000));
     await load.ask(
       'paths',
-      (await answersOf(url, 1_000)).map(([ip]) => `/pod?ip=${ip}`),
+      answers.map(([ip]) => `/pod?ip=${ip}`),
     );
     await simulator.ask('churn', EVENTS);
     return await minute(stage, ours, url);
@@ -104,7 +104,7 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     const on = await minute(stage, ours, url);
     const [after, seconds] = [await footprintOf(postgres, schema), (performance.now() - began) / 1000];
     const made = await simulator.ask<Marker[]>('marked');
-    const lags = await Promise.all(stage.readers.map((reader) => lagsIn(reader, made)));
+    const lags = await Promise.all(stage.readers.map((reader) => lagsIn(reader, made, stage)));
     progress(`${EVENTS} events/s, and Postgres has stopped, ${name}`);
     proxy.blackHole = true;
     const hole = await minute(stage, ours, url);
@@ -186,8 +186,9 @@ async function minute({ load, minuteMs }: Stage, ours: Child, url: string): Prom
   return { cpuShare: (after.cpu - before.cpu) / seconds, events, p99, stallMs, grownMb, rssMb };
 }
 
-async function lagsIn(reader: Child, made: readonly Marker[]): Promise<readonly number[]> {
-  const end = performance.now() + PATIENCE_MS;
+/** A row that is not there three intervals after the minute is counted as lost. */
+async function lagsIn(reader: Child, made: readonly Marker[], { flushMs }: Stage): Promise<readonly number[]> {
+  const end = performance.now() + 3 * flushMs;
   for (;;) {
     const lags = lagsOf(made, await reader.ask<Marker[]>('seen'));
     if (performance.now() > end || lags.every((lag) => lag < Infinity)) return lags;

@@ -7,6 +7,7 @@ import { Lease } from '../../../src/sinks/postgres/lease.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import type { MirroredTable, Row, Truth } from '../../../src/sinks/postgres/mirrored-table.ts';
 import { mirrored } from '../../../src/sinks/postgres/target.ts';
+import type { Target } from '../../../src/sinks/postgres/target.ts';
 import { Writer } from '../../../src/sinks/postgres/writer.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { until } from '../../support/until.ts';
@@ -86,6 +87,8 @@ export interface StageOptions {
   readonly holder?: string;
   /** The writer's own migrations are not run. */
   readonly unprepared?: boolean;
+  /** The table as the writer is to see it. */
+  readonly seen?: (table: Target) => Target;
 }
 
 let holders = 0;
@@ -113,7 +116,7 @@ export async function startStage(t: TestContext, postgres: RealPostgres, options
     database,
     lease: new Lease({ schema, cluster: 'c', sink: 's', holder: options.holder ?? `holder-${++holders}`, ttlMs }),
     prepare: async () => void (options.unprepared === true || (await migrate(database, schema))),
-    target: mirrored(table, truth),
+    target: options.seen?.(mirrored(table, truth)) ?? mirrored(table, truth),
     clock,
     log,
     flushMs: 20,

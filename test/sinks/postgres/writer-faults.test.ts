@@ -136,6 +136,34 @@ test('failover while the connections are idle: what the new server does not have
   assert.equal(stage.writer.counts.comparisons, comparisons + 1);
 });
 
+test('doubt that is raised during a comparison: it is made again before anything is claimed', async (t) => {
+  let compared = 0;
+  const claimedAfter: number[] = [];
+  const truth = new MapTruth();
+  truth.set('a', '1');
+  const stage = await startStage(t, postgres, {
+    truth,
+    seen: (table) => ({
+      ...table,
+      ready: true,
+      size: 1,
+      // The feed was overrun meanwhile.
+      changed: () => (compared === 1 && claimedAfter.length === 0 ? 'all' : table.changed()),
+      async compare(session) {
+        const found = await table.compare(session);
+        compared++;
+        return found;
+      },
+      claim() {
+        claimedAfter.push(compared);
+        return async () => await Promise.resolve();
+      },
+    }),
+  });
+  await stage.settled();
+  assert.equal(claimedAfter[0], 2);
+});
+
 /** Every flush fails with the code, as the server would fail it, until that is taken away. */
 async function failing(t: TestContext, code: string, failure: ErrorClass, mostTries: number): Promise<void> {
   const stage = await startStage(t, postgres);

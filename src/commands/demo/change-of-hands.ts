@@ -60,7 +60,9 @@ function look(index: Index, held: Map<string, Held>, ip: string, at: number): Ch
     return undefined;
   }
   held.set(ip, { pod, since: at, until: undefined });
-  if (!was || workloadOf(was.pod) === workloadOf(pod)) return undefined;
+  // A finished pod keeps its address in its status, which would have to be explained.
+  const isGone = !index.holders(ip).some(({ uid }) => uid === was?.pod.uid);
+  if (!was || !isGone || workloadOf(was.pod) === workloadOf(pod)) return undefined;
   const moment = Math.floor((was.until ?? at) / 1000) * 1000 - 1000;
   return moment >= was.since + MARGIN_MS ? { ip, before: was.pod, at: moment, now: pod } : undefined;
 }

@@ -17,6 +17,7 @@ interface Life {
   readonly goes?: string;
   readonly ip?: string;
   readonly workload?: string;
+  readonly phase?: 'Succeeded';
 }
 
 /** What is found when things happen. */
@@ -25,11 +26,18 @@ async function found(before: readonly Life[], then: readonly Life[]): Promise<Ch
   const slice = index.slice();
   let version = 10;
   let now = START;
-  const play = ({ at, comes, goes, ip = X, workload = comes }: Life): void => {
+  const play = ({ at, comes, goes, ip = X, workload = comes, phase }: Life): void => {
     now = START + at * 1000;
     const uid = comes ?? goes ?? '';
     const kind = { kind: 'Deployment', name: workload ?? '', source: 'owner' } as const;
-    const pod = makePod({ uid, name: uid, podIps: [ip], workload: kind, resourceVersion: String(++version) });
+    const pod = makePod({
+      uid,
+      name: uid,
+      podIps: [ip],
+      workload: kind,
+      phase: phase ?? 'Running',
+      resourceVersion: String(++version),
+    });
     if (comes === undefined) slice.remove(pod);
     else slice.upsert(pod);
   };
@@ -68,6 +76,10 @@ const NO_STORIES: Readonly<Record<string, readonly Life[]>> = {
   ],
   'nobody has it yet': [{ at: 9, goes: 'cart' }],
   'two claim it': [{ at: 9, comes: 'web' }],
+  'the former one has finished, and claims it still': [
+    { at: 9, comes: 'cart', phase: 'Succeeded' },
+    { at: 12, comes: 'web' },
+  ],
   'another address is taken': [
     { at: 9, goes: 'cart' },
     { at: 12, comes: 'web', ip: Y },

@@ -14,6 +14,7 @@ import type { Service } from '../service.ts';
 import { readServeSettings } from '../serve-settings.ts';
 import { startSimulator } from '../simulator/simulator.ts';
 import { changeOfHands } from './demo/change-of-hands.ts';
+import type { ChangeOfHands } from './demo/change-of-hands.ts';
 import { listenAsPostgres } from './demo/embedded-postgres.ts';
 import type { EmbeddedPostgres } from './demo/embedded-postgres.ts';
 import { makeExamples } from './demo/examples.ts';
@@ -46,15 +47,11 @@ export async function demo(
     const { url } = service;
     write(welcome({ url, apiServer, postgres: postgres?.url }, examples, { calls, pods: PODS }));
     const changed = changeOfHands(service.index);
-    if (postgres) {
-      try {
-        await fill(postgres, apiServer, log);
-        write(postgresIsReady(postgres, examples.pod, calls));
-      } catch (err) {
-        log.error({ err }, 'the demo goes on without Postgres');
-      }
-    }
-    write(hasChangedHands(await changed, url, calls));
+    const isFull = postgres !== undefined && (await fill(postgres, apiServer, log));
+    if (isFull) write(postgresIsReady(postgres, examples.pod, calls));
+    const story = await changed;
+    const isKept = isFull && (await isTrue(postgres, isInHistory(story), HISTORY_MS));
+    write(hasChangedHands(story, { url, postgresPort: isKept ? postgres.port : undefined }, calls));
   } catch (error) {
     uninstall();
     throw error;
@@ -116,16 +113,40 @@ const environmentOf = ({ port }: EmbeddedPostgres): Readonly<Record<string, stri
   PGSSLMODE: 'disable',
 });
 
-/** Starts Postgres and the mirror. Resolves when both writers have written their first rows. */
-async function fill(postgres: EmbeddedPostgres, apiServer: string, log: Log): Promise<void> {
-  await postgres.start();
-  const flags = { apiServer, host: '127.0.0.1', port: '0' };
-  await startMirror(readMirrorSettings({ flags, environment: environmentOf(postgres) }), { log });
-  const client = new Client({ connectionString: postgres.url });
+/** Starts Postgres and the mirror. True when both writers have written their first rows; what goes wrong leaves the rest as it is. */
+async function fill(postgres: EmbeddedPostgres, apiServer: string, log: Log): Promise<boolean> {
+  try {
+    await postgres.start();
+    const flags = { apiServer, host: '127.0.0.1', port: '0' };
+    await startMirror(readMirrorSettings({ flags, environment: environmentOf(postgres) }), { log });
+    await isTrue(postgres, "to_regclass('podwhois.pods') IS NOT NULL AND to_regclass('server') IS NOT NULL");
+    return await isTrue(postgres, 'EXISTS (SELECT FROM podwhois.pods) AND EXISTS (SELECT FROM server)');
+  } catch (err) {
+    log.error({ err }, 'the demo goes on without Postgres');
+    return false;
+  }
+}
+
+/** The history is written a second after it has happened. */
+const HISTORY_MS = 10_000;
+
+const isInHistory = ({ before, now }: ChangeOfHands): string =>
+  `EXISTS (SELECT FROM podwhois.ip_history WHERE uid = '${before.uid}' AND valid_until < 'infinity')
+   AND EXISTS (SELECT FROM podwhois.ip_history WHERE uid = '${now.uid}')`;
+
+/** Asks until the condition is true, for so many milliseconds at most. */
+async function isTrue({ url }: EmbeddedPostgres, condition: string, limitMs = Infinity): Promise<boolean> {
+  const end = performance.now() + limitMs;
+  const client = new Client({ connectionString: url });
   await client.connect();
-  const is = async (condition: string): Promise<boolean> =>
-    (await client.query<{ is: boolean }>(`SELECT ${condition} AS is`)).rows[0]?.is === true;
-  while (!(await is("to_regclass('podwhois.pods') IS NOT NULL AND to_regclass('server') IS NOT NULL"))) await sleep(50);
-  while (!(await is('EXISTS (SELECT FROM podwhois.pods) AND EXISTS (SELECT FROM server)'))) await sleep(50);
-  await client.end();
+  try {
+    for (;;) {
+      const { rows } = await client.query<{ is: boolean }>(`SELECT ${condition} AS is`);
+      if (rows[0]?.is === true) return true;
+      if (performance.now() > end) return false;
+      await sleep(100);
+    }
+  } finally {
+    await client.end();
+  }
 }

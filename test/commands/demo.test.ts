@@ -102,13 +102,16 @@ const AS_NPM = { npm_lifecycle_event: 'demo', npm_command: 'run-script' };
 test('every command that the demo prints does what it says', async (t) => {
   const demo = await startDemo(t, { environment: AS_NPM });
   assert.match(demo.text, /SIMULATION/);
-  await demo.said(/has changed hands[^]*# everybody who had it\n.*\n/);
+  await demo.said(/has changed hands[^]*# the same in Postgres.*\n.*\n/);
   const [, ip = '', time = '', before = '', now = ''] =
     /^(\S+) has changed hands.*\n\n {2}(\S+) +(\S+) .*\n {2}now +(\S+) /m.exec(demo.text) ?? [];
   const name = (reference: string): string => reference.split('/')[1] ?? '';
   const story: Readonly<Record<string, Expected>> = {
     'who had it then': { output: new RegExp(`"name":"${name(before)}".*"inferred":false`) },
     'everybody who had it': { output: new RegExp(`^FROM [^]* ${name(before)} [^]* ${name(now)} `) },
+    'the same in Postgres, where it is kept for 30 days': {
+      output: new RegExp(`^namespace [^]* ${name(before)} +2\\S+ \\S+ +2[^]* ${name(now)} +2\\S+ \\S+ +infinity\n`),
+    },
   };
   await tryAll(t, demo, { ...FIRST, ...WITH_POSTGRES, ...story });
   assert.ok(ip !== '' && commandsOf(demo).get('who had it then')?.includes(`${time}'`));
@@ -164,7 +167,7 @@ test('demo sql says what Postgres says, and that no demo is there', async (t) =>
   const sql = async (query: string, at = port) => await podwhois(['demo', 'sql', '--postgres-port', at, query]);
   assert.deepEqual(await sql("SELECT 1 AS one, NULL AS none, '{\"a\":1}'::jsonb AS json, E'\\u001b[1m' AS bold"), {
     code: 0,
-    stdout: 'one  none  json     bold\n1    -     {"a":1}  \\u001b[1m\n',
+    stdout: 'one  none  json      bold\n1    -     {"a": 1}  \\u001b[1m\n',
     stderr: '',
   });
   assert.equal((await sql('CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)')).stdout, 'CREATE\nINSERT 2\n');

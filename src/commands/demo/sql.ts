@@ -18,19 +18,23 @@ export async function sql(query: string, port: number, write: (text: string) => 
       : error;
   }
   try {
-    const results = [await client.query({ text: query, rowMode: 'array' })].flat();
+    const results = [await client.query({ text: query, rowMode: 'array', types: TEXT })].flat();
     for (const { fields, rows, command, rowCount } of results) {
       if (fields.length === 0) write(`${[command, rowCount].filter((part) => part !== null).join(' ')}\n`);
       else
-        write(columns([fields.map(({ name }) => oneLine(name)), ...(rows as unknown[][]).map((row) => row.map(cell))]));
+        write(
+          columns([
+            fields.map(({ name }) => oneLine(name)),
+            ...(rows as (string | null)[][]).map((row) => row.map(cell)),
+          ]),
+        );
     }
   } finally {
     await client.end();
   }
 }
 
-function cell(value: unknown): string {
-  if (value === null) return '-';
-  if (value instanceof Date) return value.toISOString();
-  return oneLine(typeof value === 'string' ? value : JSON.stringify(value), 253);
-}
+/** Values as Postgres writes them. */
+const TEXT = { getTypeParser: () => (text: string) => text };
+
+const cell = (value: string | null): string => (value === null ? '-' : oneLine(value, 253));

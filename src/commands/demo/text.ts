@@ -111,7 +111,12 @@ ${tries(
 )}`;
 }
 
-export function hasChangedHands({ ip, before, at, now }: ChangeOfHands, url: string, calls: Calls): string {
+export function hasChangedHands(
+  { ip, before, at, now }: ChangeOfHands,
+  { url, postgresPort }: { readonly url: string; readonly postgresPort: number | undefined },
+  calls: Calls,
+): string {
+  const rows = `SELECT namespace, name, valid_from, valid_until FROM podwhois.ip_history WHERE ip = '${ip}' ORDER BY 3`;
   const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
   const names = [before, now].map(({ namespace, name }) => `${namespace}/${name}`);
   const width = Math.max(...names.map((name) => name.length));
@@ -125,5 +130,8 @@ ${ip} has changed hands. A log line of ${time.slice(11)} means another pod than 
 ${tries(
   [`curl '${url}/pod?ip=${ip}&at=${time}'`, 'who had it then'],
   [`${calls.podwhois} history ${serverOf(url)}${ip}`, 'everybody who had it'],
+  ...(postgresPort === undefined
+    ? []
+    : [[sqlCommand(calls, postgresPort, rows), 'the same in Postgres, where it is kept for 30 days'] as const]),
 )}`;
 }

@@ -73,6 +73,7 @@ async function start(settings: DemoSettings, log: Log): Promise<Started> {
   starting.defer(async () => await simulator.close());
   simulator.cluster.keepEndpointSlices();
   const examples = makeExamples(simulator.cluster);
+  // In a thread of its own, and first: it takes longer than all that follows, and the writers wait 15 s for it.
   const postgres = await listening(POSTGRES_PORT, listenAsPostgres);
   starting.defer(async () => await postgres?.close());
   const { host, logLevel, logFormat } = settings;
@@ -113,10 +114,10 @@ const environmentOf = ({ port }: EmbeddedPostgres): Readonly<Record<string, stri
   PGSSLMODE: 'disable',
 });
 
-/** Starts Postgres and the mirror. True when both writers have written their first rows; what goes wrong leaves the rest as it is. */
+/** Waits for Postgres, and starts the mirror. True when both writers have written their first rows; what goes wrong leaves the rest as it is. */
 async function fill(postgres: EmbeddedPostgres, apiServer: string, log: Log): Promise<boolean> {
   try {
-    await postgres.start();
+    await postgres.ready;
     const flags = { apiServer, host: '127.0.0.1', port: '0' };
     await startMirror(readMirrorSettings({ flags, environment: environmentOf(postgres) }), { log });
     await isTrue(postgres, "to_regclass('podwhois.pods') IS NOT NULL AND to_regclass('server') IS NOT NULL");

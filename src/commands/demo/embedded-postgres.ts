@@ -8,8 +8,8 @@ export interface EmbeddedPostgres {
   readonly port: number;
   /** For `psql` and others. There is no password. */
   readonly url: string;
-  /** Makes the database, in a second or two; clients that came before wait for it. */
-  start(): Promise<void>;
+  /** Resolves when the database is there, in a second or two; clients that came before wait for it. */
+  readonly ready: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -21,24 +21,18 @@ export async function listenAsPostgres(port: number, idleMs?: number): Promise<E
   const url = packageUrl();
   if (url === undefined) return undefined;
   const { promise: session, resolve, reject } = Promise.withResolvers<Session>();
-  let thread: Worker | undefined;
   const server = await servePostgres(port, session, idleMs);
+  const thread = new Worker(THREAD, { workerData: { url } });
+  sessionOf(thread).then(resolve, reject);
+  const ready = session.then(() => undefined);
+  ready.catch(() => {}); // told to whoever waits for it
   return {
     port: server.port,
     url: `postgres://postgres@127.0.0.1:${server.port}/postgres`,
-    async start() {
-      try {
-        thread = new Worker(THREAD, { workerData: { url } });
-        resolve(await sessionOf(thread));
-      } catch (error) {
-        reject(error);
-        throw error;
-      }
-    },
+    ready,
     async close() {
-      reject(new Error('closed'));
       await server.close();
-      await thread?.terminate();
+      await thread.terminate();
     },
   };
 }

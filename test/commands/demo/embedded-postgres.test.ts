@@ -29,8 +29,8 @@ before(async () => {
   assert.ok(listening, '@electric-sql/pglite is an optional package, and the tests need it');
   postgres = listening;
   first = new Client({ connectionString: postgres.url });
-  const [, started] = await Promise.allSettled([first.connect(), postgres.start()]);
-  assert.equal(started.status, 'fulfilled');
+  await first.connect();
+  await postgres.ready;
 });
 after(async () => {
   await first.end();

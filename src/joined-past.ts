@@ -268,7 +268,10 @@ const isWatched = (holes: readonly Hole[], since: number, until: number): boolea
 
 /** Every tenure; undefined for what is looked at and is none. `old`: ended before anything that memory knows. */
 function* tenuresOf(joined: Joined, old: readonly Piece[], unwatched: Unwatched): Generator<Tenure | undefined> {
-  for (const interval of toIntervals([...join(joined), ...old])) {
+  // What memory knows otherwise was read as a course, too.
+  const rowOf = ({ ip, holder, sinceVersion }: Piece): string => `${ip} ${holder?.uid ?? ''} ${sinceVersion}`;
+  const rows = new Set(joined.archived.pieces.map(rowOf));
+  for (const interval of toIntervals([...join(joined), ...old.filter((piece) => !rows.has(rowOf(piece)))])) {
     yield isHeld(interval) && !interval.goesOn ? tenureOf(interval, interval, unwatched) : undefined;
   }
 }

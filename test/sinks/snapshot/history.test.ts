@@ -256,3 +256,62 @@ test('without SNAPSHOT_HISTORY_RETENTION nothing is read', async (t) => {
   const { at } = await stage(t, postgres.port, { SNAPSHOT_HISTORY_RETENTION: '0' });
   assert.equal((await at(160)).json['reason'], 'beyond-retention');
 });
+
+test('over a restart: who had an address before it is known after it, by whoever is asked, and so is the time between', async (t) => {
+  const schema = postgres.schema();
+  const serve = async () => {
+    const environment = {
+      ...postgres.environment(),
+      K8S_API_SERVER: simulator.url,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      SNAPSHOT: 'true',
+      SNAPSHOT_FLUSH_INTERVAL: '100ms',
+      PODWHOIS_SCHEMA: schema,
+      CLUSTER_NAME: 'restarted',
+      READY_MAX_STALENESS: '3s', // how fresh it is is proven every second
+    };
+    const settings = readServeSettings({ flags: {}, environment });
+    const log = createLog({ level: 'fatal', format: 'json' });
+    const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
+    const ask = async (path: string) => (await (await fetch(service.url + path)).json()) as Record<string, unknown>;
+    await until('it writes down', async () => (await ask('/pod?ip=10.98.0.1&at=-0'))['code'] !== 'not_synced');
+    return { service, ask };
+  };
+  const ip = '10.97.0.1';
+  const first = await serve();
+  t.after(async () => await first.service.close());
+  simulator.cluster.createPod({ namespace: 'shop', name: 'early', ips: [ip] });
+  await until('early has it', async () => (await first.ask(`/pod?ip=${ip}`))['name'] === 'early');
+  const during = new Date().toISOString();
+  simulator.cluster.deletePod('shop', 'early');
+  simulator.cluster.createPod({ namespace: 'shop', name: 'later', ips: [ip] });
+  await until('later has it', async () => (await first.ask(`/pod?ip=${ip}`))['name'] === 'later');
+  const written = `SELECT name FROM ${schema}.ip_history WHERE ip = '${ip}' AND (name = 'later') = (valid_until = 'infinity')`;
+  await until('both are written', async () => (await postgres.query(written)).length === 2);
+  const heldSince = (await first.ask(`/pod?ip=${ip}&at=-0`))['held_from'] as string;
+  const proven = `SELECT 1 FROM ${schema}.ip_history_watched WHERE watched_until > '${heldSince}'`;
+  await until('it is proven that nothing was missed', async () => (await postgres.query(proven)).length === 1);
+  const before = await first.ask(`/pod?ip=${ip}&at=${during}`);
+  await first.service.close();
+  // Without a change nothing would have been missed, which versions prove.
+  simulator.cluster.createPod({ namespace: 'shop', name: 'unseen' });
+  const second = await serve();
+  t.after(async () => await second.service.close());
+  assert.deepEqual(await second.ask(`/pod?ip=${ip}&at=${during}`), before);
+  assert.deepEqual(
+    [before['name'], before['held_from_observed'], before['held_until_observed']],
+    ['early', true, true],
+  );
+  const now = await second.ask(`/pod?ip=${ip}&at=-0`);
+  assert.deepEqual([now['name'], now['held_from'], now['held_from_observed']], ['later', before['held_until'], true]);
+  const between = await second.ask(`/pods/history?ip=${ip}`);
+  assert.deepEqual(
+    (between['history'] as { name: string }[]).map(({ name }) => name),
+    ['early', 'later'],
+  );
+  assert.equal((between['holes'] as unknown[]).length, 2, 'before the first, and between the two');
+  const third = await serve();
+  t.after(async () => await third.service.close());
+  assert.deepEqual(await third.ask(`/pod?ip=${ip}&at=${during}`), before, 'a follower');
+});

@@ -256,7 +256,10 @@ describe('the history', () => {
     };
     const pod = (uid: string): Pod => {
       const resourceVersion = String(++version);
-      return makePod({ uid, name: uid, podIps: ['10.0.0.1'], resourceVersion, labels: { version: resourceVersion } });
+      // `pod-ROUND-NUMBER`: the next round's has the same address.
+      const number = Number(uid.split('-')[2] ?? 0);
+      const podIps = [`10.0.${number >> 8}.${number & 255}`];
+      return makePod({ uid, name: uid, podIps, resourceVersion, labels: { version: resourceVersion } });
     };
     const put = (uid: string): void => {
       slice.upsert(pod(uid));

@@ -8,6 +8,7 @@ import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
+import { startPgBouncer, withPgBouncer } from '../../support/pgbouncer.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TrueHolds } from '../../support/true-holds.ts';
@@ -134,6 +135,37 @@ test('a lone process that restarts knows its hole, and ends what has gone meanwh
      ON h.valid_until = w.watched_from`,
   );
   assert.ok(unknown > 0, 'what has gone in a hole ends where the hole ends');
+});
+
+test('when another replica takes over nothing is there twice, and there is no hole', async (t) => {
+  const { simulator, truth } = await simulate(t);
+  const schema = postgres.schema();
+  const first = await serve(t, simulator, schema);
+  await settled(truth, schema);
+  const second = await serve(t, simulator, schema);
+  await until('the other one is synced', () => second.source.synced);
+  simulator.setChurn(200);
+  t.after(() => simulator.setChurn(0));
+  const from = simulator.cluster.store.version;
+  await until('there was churn', () => simulator.cluster.store.version - from > 100);
+  await first.close();
+  await until('and then some', () => simulator.cluster.store.version - from > 300);
+  simulator.setChurn(0);
+  await settled(truth, schema);
+  assert.equal(await watched(schema), 1);
+});
+
+test('PgBouncer in transaction mode: it is written and pruned through it', withPgBouncer(), async (t) => {
+  const bouncer = await startPgBouncer(postgres);
+  t.after(async () => await bouncer.stop());
+  const { simulator, truth } = await simulate(t, 1_200);
+  const schema = postgres.schema();
+  const service = await serve(t, simulator, schema, { PGPORT: String(bouncer.port) });
+  await settled(truth, schema);
+  await churn(t, simulator);
+  await settled(truth, schema);
+  const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  for (const line of metrics.match(/^podwhois_snapshot_history_failures_total.*$/gm) ?? []) assert.match(line, / 0$/);
 });
 
 test('0 keeps no history, and makes none of its own', async (t) => {

@@ -10,7 +10,7 @@ import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
 import type { Counters } from './metrics.ts';
 import type { ResourceVersion } from './pod.ts';
-import { compareResourceVersions } from './resource-version.ts';
+import { compareResourceVersions, eraOf, inEra } from './resource-version.ts';
 
 export interface RecorderOptions {
   readonly index: Pick<
@@ -19,7 +19,7 @@ export interface RecorderOptions {
   >;
   readonly view: View;
   /** How fresh the index is. */
-  readonly source: { readonly synced: boolean; ageMs(): number };
+  readonly source: { readonly synced: boolean; ageMs(): number; readonly reachedVersion: ResourceVersion };
   readonly clock: {
     now(): number;
     wall(): number;
@@ -221,7 +221,7 @@ export class IpRecorder {
     // Before that nobody may read the index.
     if (!source.synced) return;
     const isCaughtUp = this.#takeOver();
-    if (isCaughtUp) this.#caughtUpTo = this.#options.index.version;
+    if (isCaughtUp) this.#caughtUpTo = this.#reachedVersion();
     else this.#soon();
     const provenAt = this.#now - source.ageMs();
     if (!(provenAt >= this.#now - this.#options.maxAgeMs)) this.#lost('stale', Math.floor(provenAt));
@@ -230,6 +230,13 @@ export class IpRecorder {
       this.#provenAt = Math.floor(provenAt);
       this.#unwatched.end(this.#now, this.#caughtUpTo);
     }
+  }
+
+  /** What the pods say, or the connection where they stand still. */
+  #reachedVersion(): ResourceVersion {
+    const { index, source } = this.#options;
+    const reached = inEra(source.reachedVersion, eraOf(index.version));
+    return compareResourceVersions(reached, index.version) > 0 ? reached : index.version;
   }
 
   #tick(): void {

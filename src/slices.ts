@@ -1,3 +1,5 @@
+import { compareResourceVersions } from './resource-version.ts';
+
 /** What a reflector says of its slice. */
 export interface Slice {
   readonly synced: boolean;
@@ -49,6 +51,11 @@ export class Slices {
     return (this.#all.length === 1 ? this.#all[0] : this.#oldest())?.resourceVersion ?? '';
   }
 
+  /** Up to this version all slices have everything. It moves while no pod changes, too. */
+  get reachedVersion(): string {
+    return this.#all.map(({ resourceVersion }) => resourceVersion).reduce(older, this.#all[0]?.resourceVersion ?? '');
+  }
+
   details(): readonly SliceDetail[] {
     return Array.from(this.#slices, ([name, slice]) => ({
       slice: name,
@@ -69,3 +76,5 @@ export class Slices {
     return oldest;
   }
 }
+
+const older = (a: string, b: string): string => (compareResourceVersions(a, b) <= 0 ? a : b);

@@ -20,6 +20,11 @@ test('A10 age and version are those of the oldest slice', () => {
   assert.deepEqual([over(slice(0, '7')).ageMs(), over(slice(0, '7')).resourceVersion], [0, '7']);
 });
 
+test('A10 what all have reached is the lowest version, whoever is the oldest', () => {
+  assert.equal(over(slice(10, '95'), slice(2000, '1000'), slice(500, '200')).reachedVersion, '95');
+  assert.equal(over(slice(10, '300'), slice(Infinity, '')).reachedVersion, '');
+});
+
 test('A10 nothing is synced until all slices are', () => {
   const slices = over(slice(10, '300'), slice(Infinity, ''));
   assert.deepEqual([slices.synced, slices.ageMs(), slices.resourceVersion], [false, Infinity, '']);

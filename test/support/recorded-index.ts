@@ -15,13 +15,15 @@ export class RecordedIndex {
   wall = 1_000_000;
   synced = true;
   age = 0;
+  /** What bookmarks have told, where the index has heard of nothing newer. */
+  reachedVersion = '1';
 
   constructor(options: PodIndexOptions & Partial<RecorderOptions> = {}) {
     this.index = new PodIndex(options);
     this.recorder = new IpRecorder({
       index: this.index,
       view: { partial: false, clusterCidrs: [] },
-      source: Object.defineProperty({ synced: true, ageMs: () => this.age }, 'synced', { get: () => this.synced }),
+      source: this,
       clock: {
         now: () => this.now,
         wall: () => this.wall,
@@ -34,6 +36,10 @@ export class RecordedIndex {
       onError: (error) => void this.errors.push(error),
       ...options,
     });
+  }
+
+  ageMs(): number {
+    return this.age;
   }
 
   /** Both clocks. */

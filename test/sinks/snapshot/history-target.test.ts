@@ -130,6 +130,24 @@ test('whoever is behind what another one wrote takes nothing back, and goes on w
   assert.equal(await rows(schema), 'a 50.., b 200..');
 });
 
+test('B8 whoever listed earlier than another one, while no pod changes, is not taken for one after a restore', async (t) => {
+  const schema = postgres.schema();
+  const listedLater = await start(t, schema, [on('a', '50')], '1000');
+  await become(schema, 'a 50..');
+  await listedLater.stop();
+  const earlier = await start(t, schema, [on('a', '50')], '900');
+  await until('it has the lease', () => earlier.writer.leading);
+  // A consistent read of 1005, which a bookmark has reached.
+  earlier.world.reachedVersion = '1005';
+  earlier.world.pass(10);
+  earlier.world.recorder.look();
+  await until('it has written', () => earlier.writer.counts.flushes > 0);
+  assert.equal(await rows(schema), 'a 50..');
+  assert.deepEqual(await postgres.query(`SELECT until_version::text FROM ${schema}.ip_history_watched`), [
+    { until_version: '1005' },
+  ]);
+});
+
 test('pruned is what ended before the retention, in batches, and the time before it is not called watched', async (t) => {
   const schema = postgres.schema();
   const { world, writer, stop } = await start(t, schema, [on('a', '50')], '100');

@@ -156,6 +156,13 @@ export class Writer {
     return this.#options.target.ready && !this.#doubt && this.#dirty.size === 0 && this.#poison.size === 0;
   }
 
+  /** To ask for it can bring changes to light, of which it speaks then: they are collected after it. */
+  #claim(): ReturnType<NonNullable<Target['claim']>> | undefined {
+    const claim = this.#options.target.claim?.();
+    this.#collect();
+    return claim;
+  }
+
   #state(): Parameters<typeof nextStep>[0] {
     return {
       ready: this.#options.target.ready,
@@ -188,7 +195,7 @@ export class Writer {
   }
 
   async #attempt(step: Exclude<Step, { kind: 'wait' }>): Promise<void> {
-    const { clock, lease, database, log, target } = this.#options;
+    const { clock, lease, database, log } = this.#options;
     this.#writing = 0;
     try {
       switch (step.kind) {
@@ -206,14 +213,12 @@ export class Writer {
           break;
         case 'prove':
           await database.transaction(async (session) => {
+            const claim = this.#claim();
+            if (!this.#isEqual) return await lease?.enter(session);
             // Where nothing is left to write, readers see that the rows are fresh.
-            const claim = this.#isEqual ? target.claim?.() : undefined;
-            if (claim) {
-              await lease?.enter(session);
-              await claim(session);
-            }
-            if (claim || this.#isEqual) await lease?.leave(session);
-            else await lease?.enter(session);
+            if (claim) await lease?.enter(session);
+            await claim?.(session);
+            await lease?.leave(session);
           });
           this.#provenAt = clock.now();
           break;
@@ -277,12 +282,11 @@ export class Writer {
 
   async #flush(): Promise<void> {
     const { database, lease, target, clock, log } = this.#options;
-    this.#collect();
+    const claim = this.#claim();
     // What differs is not known any more: nothing may be claimed.
     if (this.#doubt) return;
     const began = clock.now();
     const groups = [...this.#dirty];
-    const claim = target.claim?.();
     const since = this.#behindSince;
     this.#dirty.clear();
     this.#behindSince = undefined;

@@ -124,7 +124,9 @@ export class HistoryTarget implements Target {
     const own = this.#recent(this.#watched());
     return async (session) => {
       const archived = await this.#store.watched(session);
-      await this.#store.replaceWatched(session, archived, mergeWatched(archived, own));
+      // What was dropped meanwhile may not have been written.
+      const left = reachable(own, this.#watched()[0]);
+      await this.#store.replaceWatched(session, archived, mergeWatched(archived, left));
     };
   }
 
@@ -255,7 +257,21 @@ function* turns<T>(all: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < all.length; from += PER_TURN) yield all.slice(from, from + PER_TURN);
 }
 
-const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (compareResourceVersions(a, b) < 0 ? b : a);
+/** What is left of stretches from `first` on. */
+const reachable = (watched: readonly Stretch[], first: Stretch | undefined): readonly Stretch[] =>
+  watched.flatMap((stretch) =>
+    first === undefined || stretch.until < first.from || isOlder(stretch.untilVersion, first.sinceVersion)
+      ? []
+      : {
+          ...stretch,
+          from: Math.max(stretch.from, first.from),
+          sinceVersion: newer(stretch.sinceVersion, first.sinceVersion),
+        },
+  );
+
+const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
+
+const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);
 
 /**
  * Of what was read all is there from a version on. Of whom there is nothing, nothing is said: the row may have been refused, or pruned.

@@ -219,3 +219,41 @@ test('a mass delete by mistake: more than half of what is open is looked at twic
   assert.ok(performance.now() - begun >= 1_000, 'not at once');
   assert.ok(second.writer.counts.comparisons >= 2);
 });
+
+test('what memory drops between the question and the writing is not claimed: it may not have been written', async (t) => {
+  const schema = postgres.schema();
+  const world = new RecordedIndex({ maxEnded: 2 });
+  world.index.slice().beginReplace().commit('100');
+  world.recorder.look();
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  t.after(async () => await database.close());
+  await migrate(database, schema);
+  const recorded = world.recorder;
+  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
+  const comeAndGo = (uid: string, version: number): void => {
+    world.pass(10);
+    world.index.slice().upsert(on(uid, String(version)));
+    world.recorder.look();
+    world.index.slice().remove(on(uid, String(version + 1)));
+    world.recorder.look();
+  };
+  for (const [uid, version] of [
+    ['a', 110],
+    ['b', 120],
+  ] as const)
+    comeAndGo(uid, version);
+  const claim = target.claim();
+  comeAndGo('c', 130);
+  await database.transaction(async (session) => await claim(session));
+  const claimed = async (): Promise<unknown> =>
+    await postgres.query(
+      `SELECT since_version::text AS since, until_version::text AS until,
+         (extract(epoch FROM watched_from) * 1000)::float8 - 1000000 AS from FROM ${schema}.ip_history_watched`,
+    );
+  assert.deepEqual(await claimed(), [{ since: '111', until: '121', from: 10 }], 'a has been dropped');
+  const late = target.claim();
+  for (const version of [140, 150, 160]) comeAndGo(`at ${version}`, version);
+  await postgres.query(`DELETE FROM ${schema}.ip_history_watched`);
+  await database.transaction(async (session) => await late(session));
+  assert.deepEqual(await claimed(), [], 'all of it has been');
+});

@@ -8,7 +8,7 @@ import type { Interval, Tenure } from './index/history/interval.ts';
 import type { Knowledge } from './index/history/merge.ts';
 import { toIntervals } from './index/history/piece.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
-import { coursesIn, join, windowAround } from './index/history/recall.ts';
+import { coursesIn, distinctCourses, distinctWindows, join, windowAround } from './index/history/recall.ts';
 import type { Course, Joined, Window } from './index/history/recall.ts';
 import { commonHoles, holesBetween, holesSince, Unwatched } from './index/history/unwatched.ts';
 import type { Hole } from './index/history/unwatched.ts';
@@ -120,8 +120,25 @@ export class JoinedPast {
   }
 
   at(questions: readonly Question[]): readonly Recalled[] | Promise<readonly Recalled[]> {
-    const { memory, archive } = this.#options;
-    const own = questions.map(({ ip, time }) => memory.at(ip, time));
+    const { memory } = this.#options;
+    if (questions.length > PER_TURN) return this.#atInTurns(questions);
+    return this.#better(
+      questions,
+      questions.map(({ ip, time }) => memory.at(ip, time)),
+    );
+  }
+
+  async #atInTurns(questions: readonly Question[]): Promise<readonly Recalled[]> {
+    const own: Then[] = [];
+    for (const { ip, time } of questions) {
+      own.push(this.#options.memory.at(ip, time));
+      if (own.length % PER_TURN === 0) await nextTurn();
+    }
+    return await this.#better(questions, own);
+  }
+
+  #better(questions: readonly Question[], own: readonly Then[]): readonly Recalled[] | Promise<readonly Recalled[]> {
+    const { archive } = this.#options;
     if (!archive) return own;
     const undecided = own.flatMap((then, i) => (isDecided(then) ? [] : [i]));
     if (undecided.length === 0) return own;
@@ -168,7 +185,8 @@ export class JoinedPast {
     const { memory, view, isHostIp } = this.#options;
     // As it is before the archive is read: what is learned meanwhile may contradict the choice.
     const watched = memory.stretches();
-    const own = new Map(questions.map(({ ip }): [string, Knowledge] => [ip, { pieces: memory.piecesOf(ip), watched }]));
+    const own = new Map<string, Knowledge>();
+    for (const { ip } of questions) if (!own.has(ip)) own.set(ip, { pieces: memory.piecesOf(ip), watched });
     let archivedWatched: readonly Stretch[] = [];
     let unwatched = new Unwatched();
     let courses: readonly Course[] = [];
@@ -178,8 +196,9 @@ export class JoinedPast {
         unwatched = new Unwatched(commonHoles(ownHoles, holesBetween(stretches)));
         const eras = erasBehind(watched, stretches);
         for (const [ip, known] of eras === 0 ? [] : own) own.set(ip, laterBy(known, eras));
-        const windows = questions.map(({ ip, time }) => windowAround(ip, time, unwatched));
-        courses = windows.flatMap((window) => coursesIn(window, own.get(window.ip)?.pieces ?? []));
+        // A log file asks for the same again and again.
+        const windows = distinctWindows(questions.map(({ ip, time }) => windowAround(ip, time, unwatched)));
+        courses = distinctCourses(windows.flatMap((window) => coursesIn(window, own.get(window.ip)?.pieces ?? [])));
         return { windows, courses };
       })
       .catch(() => undefined); // whoever reads has logged it

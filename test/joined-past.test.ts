@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Piece, Stretch } from '../src/index/history/piece.ts';
 import { JoinedPast } from '../src/joined-past.ts';
+import type { Archive, Memory, Wanted } from '../src/joined-past.ts';
 import { inEra } from '../src/resource-version.ts';
 import { makePod } from './index/make-pod.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
@@ -118,4 +120,63 @@ test('an archive that cannot be read leaves what memory knows: a bound it has no
   const search = { whose: { ip: X }, until: Infinity, after: undefined, size: 10 };
   assert.equal(await past.search({ ...search, since: BEGAN - 1 }), undefined);
   assert.notEqual(await past.search({ ...search, since: now }), undefined);
+});
+
+test('a thousand questions about one address read what is asked for once, and let others have their turn', async () => {
+  const world = new RecordedIndex();
+  world.index.slice().beginReplace().commit('50');
+  world.recorder.look();
+  const list = world.index.slice().beginReplace();
+  list.add(makePod({ uid: 'a', podIps: [X], resourceVersion: '60' }));
+  list.commit('61');
+  world.age = 200_000;
+  world.pass(1);
+  world.recorder.look();
+  world.age = 0;
+  world.pass(1_000);
+  world.recorder.look();
+  world.pass(1_000);
+  let wanted: Wanted | undefined;
+  const calls = { pieces: 0, turns: 0 };
+  const { recorder } = world;
+  const memory: Memory = {
+    isReady: true,
+    reach: recorder.reach,
+    now: () => recorder.now(),
+    at: (ip, time) => recorder.at(ip, time),
+    holes: (since, end) => recorder.holes(since, end),
+    tenures: (ip) => recorder.tenures(ip),
+    pieces: (ip, uid) => recorder.pieces(ip, uid),
+    piecesOf(ip) {
+      calls.pieces++;
+      return recorder.piecesOf(ip);
+    },
+    stretches: () => recorder.stretches(),
+  };
+  const archive: Archive = {
+    retentionMs: 500_000,
+    async recall(choose) {
+      wanted = choose([]);
+      return await Promise.resolve([]);
+    },
+    search: async () => await Promise.reject(new Error('it is away')),
+  };
+  const past = new JoinedPast({ memory, archive, view: VIEW, isHostIp: () => false });
+  const now = past.now();
+  const asked = past.at(Array.from({ length: 1_000 }, (_, i) => ({ ip: X, time: now - (i % 5) })));
+  let isAnswered = false;
+  const turns = (async () => {
+    while (!isAnswered) {
+      await nextTurn();
+      calls.turns++;
+    }
+  })();
+  const answers = await asked;
+  isAnswered = true;
+  await turns;
+  assert.equal(answers.length, 1_000);
+  assert.ok(answers.every((then) => then.kind === 'one'));
+  assert.equal(calls.pieces, 1);
+  assert.ok(calls.turns >= 20, `${calls.turns} turns`);
+  assert.deepEqual([wanted?.windows.length, wanted?.courses], [5, [{ ip: X, uid: 'a', sinceVersion: '60' }]]);
 });

@@ -53,6 +53,22 @@ export function coursesIn(
   return [...courses.values()];
 }
 
+/** Each once. */
+export const distinctWindows = (windows: readonly Window[]): readonly Window[] => [
+  ...new Map(windows.map((window) => [`${window.ip} ${window.from} ${window.until}`, window])).values(),
+];
+
+/** One for each pod at each address, from the least version on. */
+export function distinctCourses(courses: readonly Course[]): readonly Course[] {
+  const distinct = new Map<string, Course>();
+  for (const course of courses) {
+    const key = keyFor(course.ip, course.uid);
+    const known = distinct.get(key);
+    if (!known || compareResourceVersions(course.sinceVersion, known.sinceVersion) < 0) distinct.set(key, course);
+  }
+  return [...distinct.values()];
+}
+
 export interface Joined {
   /** All that memory knows of some addresses. */
   readonly memory: Knowledge;

@@ -311,7 +311,7 @@ async function compareLists(past: JoinedPast, expected: readonly Tenure[]): Prom
 }
 
 test('whatever happens to two replicas and the cluster, memory and Postgres together say what an oracle says that kept everything', async () => {
-  const seen = { histories: 0, read: 0, holes: 0, inferred: 0 };
+  const seen = { histories: 0, read: 0, holes: 0 };
   await check(
     asyncProperty(array(nat(0xffff_ffff), { minLength: 30, maxLength: 80, size: 'max' }), async (numbers) => {
       seen.histories++;
@@ -347,10 +347,9 @@ test('whatever happens to two replicas and the cluster, memory and Postgres toge
         if (!isDeepStrictEqual(then, recorder.at(ip, time))) assert.deepEqual(brief(then), brief(at(ip, time)), where);
         if (unwatched.around(time)) seen.holes++;
         else compareWithTruth(then, play.oracle.recorder.at(ip, time), where);
-        if (then.kind === 'one' && then.inferred) seen.inferred++;
       }
     }),
     { numRuns: HISTORIES },
   );
-  assert.ok(seen.read > seen.histories / 2 && seen.holes > 0 && seen.inferred > 0, JSON.stringify(seen));
+  assert.ok(seen.read > seen.histories / 2 && seen.holes > 0, JSON.stringify(seen));
 });

@@ -148,16 +148,13 @@ test('doubt that is raised during a comparison: it is made again before anything
       ready: true,
       size: 1,
       // The feed was overrun meanwhile.
-      changed: () => (compared === 1 && claimedAfter.length === 0 ? 'all' : table.changed()),
+      changed: () => (compared === 1 ? 'all' : table.changed()),
       async compare(session) {
         const found = await table.compare(session);
         compared++;
         return found;
       },
-      claim() {
-        claimedAfter.push(compared);
-        return async () => await Promise.resolve();
-      },
+      claim: () => async () => await Promise.resolve(void claimedAfter.push(compared)),
     }),
   });
   await stage.settled();
@@ -332,16 +329,16 @@ test('a standby that waited in vain for the lease writes as much at once as ever
   await createTable(postgres, schema);
   const truth = new MapTruth();
   many(truth, 'x');
-  // Whoever reads the table waits for this, longer than a statement may take.
-  const lock = postgres.query(`BEGIN; LOCK TABLE ${schema}.mirrored; SELECT pg_sleep(1.5); COMMIT`);
-  const stage = await startStage(t, postgres, { schema, truth, limits: { statement: 200 } });
-  await until('it has waited in vain', () => stage.writer.counts.failures.timeout > 1);
-  await lock;
   await postgres.query(
     `CREATE TABLE ${schema}.statements (); CREATE FUNCTION ${schema}.count() RETURNS trigger LANGUAGE plpgsql AS $$
      BEGIN INSERT INTO ${schema}.statements DEFAULT VALUES; RETURN NULL; END $$;
      CREATE TRIGGER counted AFTER INSERT ON ${schema}.mirrored FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.count()`,
   );
+  // Whoever reads the table waits for this, longer than a statement may take.
+  const lock = postgres.query(`BEGIN; LOCK TABLE ${schema}.mirrored; SELECT pg_sleep(2.5); COMMIT`);
+  const stage = await startStage(t, postgres, { schema, truth, limits: { statement: 500 } });
+  await until('it has waited in vain', () => stage.writer.counts.failures.timeout > 1);
+  await lock;
   await stage.settled();
   assert.equal((await postgres.query(`SELECT FROM ${schema}.statements`)).length, 1);
 });

@@ -244,7 +244,8 @@ describe('the history', () => {
     t.after(async () => await proxy.close());
     const schema = postgres.schema();
     const { log } = keptLog();
-    const world = new RecordedIndex();
+    // Memory reaches back a few rounds, and what is written stays watched all the same.
+    const world = new RecordedIndex({ retentionMs: 60 });
     const slice = world.index.slice();
     let version = 100;
     /** What happened: each pod as it was from a version until a version. */

@@ -8,7 +8,13 @@ export interface Place {
 }
 
 const timeOf = (ms: number | undefined): string | null =>
-  ms === undefined ? null : ms === -Infinity ? '-infinity' : new Date(ms).toISOString();
+  ms === undefined
+    ? null
+    : ms === -Infinity
+      ? '-infinity'
+      : ms > 8.64e15
+        ? '290000-01-01T00:00:00Z'
+        : new Date(ms).toISOString();
 
 /** Writes pieces into `ip_history` as they are. */
 export async function insertPieces({ query, schema, cluster }: Place, pieces: readonly Piece[]): Promise<void> {

@@ -201,10 +201,14 @@ function keyOf(token: string): TenureKey {
   const key = parse(Buffer.from(token, 'base64url').toString());
   if (Array.isArray(key) && key.length === 3) {
     const [from, ip, uid] = key as unknown[];
-    if (typeof from === 'number' && typeof ip === 'string' && typeof uid === 'string') return [from, ip, uid];
+    if (isTime(from) && isText(ip) && isText(uid)) return [from, ip, uid];
   }
   throw new Problem('invalid_continue', 'continue: not a token of this service');
 }
+
+/** What an archive can be asked for, too: it knows no other times, and no NUL in a text. */
+const isTime = (value: unknown): value is number => typeof value === 'number' && Math.abs(value) <= 8.64e15;
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\u0000');
 
 function parse(json: string): unknown {
   try {

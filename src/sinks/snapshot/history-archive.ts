@@ -5,7 +5,7 @@ import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts
 import type { Clock } from '../postgres/writer.ts';
 import { historyStatements } from './history-statements.ts';
 import type { HistoryStatements, Whose } from './history-statements.ts';
-import { pieceOf, stretchOf } from './history-rows.ts';
+import { piecesOf, stretchesOf } from './history-rows.ts';
 import type { PieceRow, StretchRow } from './history-rows.ts';
 
 /** Whoever asks waits no longer than this for all of it. */
@@ -98,9 +98,9 @@ export class HistoryArchive {
       const both = [cluster, ...Object.values(whose), end];
       return {
         watched,
-        recent: [...courses, ...(await session.query<PieceRow>(recent, both)).map(pieceOf)],
-        old: (await session.query<PieceRow>(old, [...both, since, until, size, ...(after ?? [-Infinity, '', ''])])).map(
-          pieceOf,
+        recent: [...courses, ...piecesOf(await session.query<PieceRow>(recent, both))],
+        old: piecesOf(
+          await session.query<PieceRow>(old, [...both, since, until, size, ...(after ?? [-Infinity, '', ''])]),
         ),
       };
     });
@@ -116,12 +116,12 @@ export class HistoryArchive {
     if (asked.length === 0) return [];
     const values = asked.map(valuesOf);
     const columns = [0, 1, 2].map((i) => values.map((one) => one[i]));
-    return (await session.query<PieceRow>(statement, [this.#options.cluster, ...columns])).map(pieceOf);
+    return piecesOf(await session.query<PieceRow>(statement, [this.#options.cluster, ...columns]));
   }
 
   async #watched(session: Session): Promise<readonly Stretch[]> {
     const rows = await session.query<StretchRow>(this.#statements.watched, [this.#options.cluster]);
-    return rows.map(stretchOf);
+    return stretchesOf(rows);
   }
 
   async #read<T>(work: (session: Session) => Promise<T>): Promise<T> {

@@ -58,7 +58,45 @@ export interface PieceRow extends Readonly<Record<string, unknown>> {
   readonly finished_from: Time | null;
 }
 
-export function pieceOf(row: PieceRow): Piece {
+/**
+ * Whatever else stands in the tables than what podwhois writes was put there by somebody else, and says nothing: nothing of it may make an
+ * answer impossible, nor keep the writer from its work.
+ */
+export const piecesOf = (rows: readonly PieceRow[]): readonly Piece[] => rows.filter(isOurs).map(pieceOf);
+
+export const stretchesOf = (rows: readonly StretchRow[]): readonly Stretch[] =>
+  rows
+    .filter(
+      (row) =>
+        [row.since_version, row.until_version].every(isVersion) &&
+        isTime(row.watched_from) &&
+        isTime(row.watched_until),
+    )
+    .map(stretchOf);
+
+/** A resource version in an era of its own (`inEra`). */
+export const isVersion = (text: string): boolean => /^[0-9]{1,54}$/.test(text);
+
+/** What Date can hold. */
+const isTime = (time: Time): boolean => Math.abs(time) <= 8.64e15;
+
+function isOurs(row: PieceRow): boolean {
+  const times = [row.held_from, row.valid_from, row.terminating_from ?? 0, row.finished_from ?? 0];
+  return (
+    times.every(isTime) &&
+    (row.valid_until === Infinity || isTime(row.valid_until)) &&
+    VERSIONS.every((name) => row[name] === null || isVersion(row[name])) &&
+    isMap(row.labels)
+  );
+}
+
+const isMap = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.values(value).every((one) => typeof one === 'string');
+
+function pieceOf(row: PieceRow): Piece {
   return {
     ip: canonicalIp(row.ip) ?? row.ip,
     holder:
@@ -111,7 +149,7 @@ export interface StretchRow extends Readonly<Record<string, unknown>> {
   readonly watched_until: Time;
 }
 
-export const stretchOf = (row: StretchRow): Stretch => ({
+const stretchOf = (row: StretchRow): Stretch => ({
   sinceVersion: row.since_version,
   untilVersion: row.until_version,
   from: Math.round(row.watched_from),

@@ -6,7 +6,7 @@ import type { Row } from '../postgres/mirrored-table.ts';
 import { qualified } from '../postgres/sql.ts';
 import type { Statements } from '../postgres/statements.ts';
 import { timestamp } from '../postgres/values.ts';
-import { PIECE_COLUMNS, pieceOf, STRETCH_COLUMNS, stretchOf } from './history-rows.ts';
+import { isVersion, PIECE_COLUMNS, piecesOf, STRETCH_COLUMNS, stretchesOf } from './history-rows.ts';
 import type { PieceRow, StretchRow } from './history-rows.ts';
 
 /** Rows in one statement. */
@@ -40,7 +40,7 @@ export class HistoryStore {
       `SELECT ${STRETCH_COLUMNS} FROM ${this.#watched} AS w WHERE w.cluster = $1`,
       [this.#cluster],
     );
-    return rows.map(stretchOf);
+    return stretchesOf(rows);
   }
 
   async replaceWatched(session: Session, from: readonly Stretch[], to: readonly Stretch[]): Promise<void> {
@@ -85,7 +85,7 @@ export class HistoryStore {
     const open: Open[] = [];
     for (;;) {
       const page = await session.query<Open>(`FETCH ${PAGE} FROM ${CURSOR}`);
-      open.push(...page);
+      open.push(...page.filter((row) => isVersion(row.since_version)));
       if (page.length < PAGE) break;
     }
     return open.map(({ ip, uid, since_version }) => ({ ip: canonicalIp(ip) ?? ip, uid, sinceVersion: since_version }));
@@ -107,7 +107,7 @@ export class HistoryStore {
         courses.map(({ sinceVersion }) => sinceVersion ?? null),
       ],
     );
-    return rows.map(pieceOf);
+    return piecesOf(rows);
   }
 
   async remove(session: Session, statements: Statements, rows: readonly Row[]): Promise<number> {

@@ -9,6 +9,7 @@ import { Database } from '../../../src/sinks/postgres/database.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { HistoryArchive, READ_LIMITS } from '../../../src/sinks/snapshot/history-archive.ts';
 import { insertPieces, insertStretches } from '../../support/history-rows.ts';
+import type { Place } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
@@ -58,6 +59,7 @@ interface Stage {
   readonly logged: unknown[];
   /** What was sent in transactions, without their beginnings and ends. */
   readonly sent: string[];
+  readonly place: Place;
   readonly insert: (pieces: readonly Piece[], cluster?: string) => Promise<void>;
   /** What is read of windows, as uid and second of beginning. */
   readonly windows: (...windows: readonly Partial<Window>[]) => Promise<readonly string[]>;
@@ -104,6 +106,7 @@ async function stage(t: TestContext, port = postgres.port): Promise<Stage> {
     database,
     logged,
     sent,
+    place: { ...place, cluster: 'here' },
     insert: async (pieces, cluster = 'here') => await insertPieces({ ...place, cluster }, pieces),
     windows: async (...windows) => {
       const pieces = await archive.recall(() => ({
@@ -298,6 +301,54 @@ test('a search gives all of late, and of what ended before one page after anothe
   assert.deepEqual(await old({ namespace: 'other', name: 'a' }), []);
   assert.deepEqual(await old({ uid: 'a' }, 10), []);
   assert.deepEqual(await old({ ip: X }, 0, 10), ['a 5']);
+});
+
+test('what podwhois cannot have written says nothing, and is in nobody’s way', async (t) => {
+  const { archive, insert, place, windows } = await stage(t);
+  const labelled = (labels: unknown): Partial<Piece> => {
+    const { holder } = piece('garbage', 0, 10);
+    return { holder: holder && { ...holder, labels: labels as Record<string, string> } };
+  };
+  const garbage: readonly Partial<Piece>[] = [
+    { heldFrom: -Infinity },
+    { from: -Infinity },
+    { until: -Infinity, from: -Infinity },
+    { terminatingFrom: -Infinity },
+    { finishedFrom: 8.65e15 },
+    { sinceVersion: 'NaN' },
+    { sinceVersion: '1.5' },
+    { sinceVersion: '-1' },
+    { untilVersion: '1'.padEnd(400, '0') },
+    labelled(5),
+    labelled(['a']),
+    labelled({ a: 1 }),
+    labelled('text'),
+  ];
+  await insert([piece('a', 0, 10), ...garbage.map((more) => piece('garbage', 0, 10, more))]);
+  await insertStretches(place, [
+    { from: -Infinity, until: START, sinceVersion: '7', untilVersion: '8' },
+    { from: START, until: START, sinceVersion: 'NaN', untilVersion: 'NaN' },
+    { from: START, until: START, sinceVersion: '9', untilVersion: '1'.padEnd(400, '0') },
+  ]);
+  assert.equal(
+    ((await place.query(`SELECT FROM ${place.schema}.ip_history`, [])) as unknown[]).length,
+    1 + garbage.length,
+  );
+  assert.deepEqual(await windows(at(5)), ['a 0']);
+  const search = {
+    whose: { ip: X },
+    since: START,
+    until: Infinity,
+    recent: START,
+    after: undefined,
+    courses: () => [],
+  };
+  const { recent, watched } = await archive.search({ ...search, size: 100 });
+  assert.deepEqual(named(recent), ['a 0']);
+  assert.deepEqual(
+    watched.map(({ sinceVersion }) => sinceVersion),
+    ['100'],
+  );
 });
 
 const reject = async (work: Promise<unknown>): Promise<void> => await assert.rejects(work);

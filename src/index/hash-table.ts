@@ -100,11 +100,21 @@ export class HashTable {
   }
 }
 
-/** FNV-1a, of which the lower bits are mixed with the upper ones. 32 bits, signed. */
+/**
+ * 32 bits, signed. Of each character at each place a random number, other ones in every process, all joined by exclusive or (simple
+ * tabulation). So nobody can choose addresses that stand in each other's way: with a hash that is known, half a minute finds 10,000
+ * of them, with which an insertion takes a millisecond. Where texts are chosen without knowing the numbers, a search is short on
+ * average, whatever they are (Pătraşcu and Thorup, The Power of Simple Tabulation Hashing, 2011).
+ *
+ * Made for addresses: in a text of more than 64 characters those that stand 64 apart may be exchanged.
+ */
 export function hashOf(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value ^ (value >>> 15);
+  let value = 0;
+  for (let i = 0; i < text.length; i++) value ^= NUMBERS[((i & 63) << 6) | (text.charCodeAt(i) & 63)] as number;
+  return value;
 }
+
+/** 16 KiB: 64 places of 64 characters each, which tells all apart that stand in addresses. */
+const NUMBERS = crypto.getRandomValues(new Int32Array(64 * 64));
 
 const LEAST = 16;

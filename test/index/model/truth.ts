@@ -1,4 +1,5 @@
 import type { Pod } from '../../../src/pod.ts';
+import { alike } from '../alike.ts';
 import { makeContainer, makePod } from '../make-pod.ts';
 
 /** One line of the cluster's history: at this version the pod came, changed, or went from what is selected. */
@@ -14,8 +15,8 @@ const NODES = [
   ['192.168.0.1', 'fd00:ffff::1'],
   ['192.168.0.2', 'fd00:ffff::2'],
 ] as const;
-/** Two addresses that have one hash: see the test of `hashOf`. */
-export const ALIKE = ['10.0.107.237', '10.2.219.40'] as const;
+/** Two addresses that have one hash: other ones in every process. */
+export const ALIKE = alike(10);
 export const ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fd00::1', 'fd00::2', ...ALIKE, ...NODES.flat()];
 /** What `status.podIPs` may be of a pod that is on the network of its own. */
 const CHOICES = [

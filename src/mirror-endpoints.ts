@@ -21,6 +21,7 @@ import { FAMILIES } from './sinks/endpoint-mirror/settings.ts';
 import { MirrorTruth } from './sinks/endpoint-mirror/truth.ts';
 import { accessOf } from './sinks/postgres/access.ts';
 import { Database } from './sinks/postgres/database.ts';
+import { servicesWithEndpointSlices } from './services-with-endpoint-slices.ts';
 import { Slices } from './slices.ts';
 import { podwhoisVersion } from './version.ts';
 import { watchEndpointSlices } from './watch-endpoint-slices.ts';
@@ -93,6 +94,10 @@ export async function startMirror(settings: MirrorSettings, options: MirrorServi
     part: partOf(settings),
     schema: settings.podwhoisSchema,
     requeueAfterMs: settings.requeueAfter,
+    partial:
+      namespaces.length === 0
+        ? undefined
+        : { namespaces, lookup: servicesWithEndpointSlices({ transport: client, clock }) },
   });
   publish(metrics, { index, truth, mirror, ageMs: () => (source?.synced === true ? source.ageMs() : Infinity) });
   const server = await startStatusServer({
@@ -193,7 +198,7 @@ const LEASE = {
 
 /** A standby is as ready as who writes: else a rollout would wait for ever for the new one to lead. */
 function mirrorChecks({ state }: EndpointMirror, limit: number): readonly StatusCheck[] {
-  const { lease, problem, lagMs, quarantined } = state;
+  const { lease, problem, lagMs, quarantined, abandoned } = state;
   const isBehind = (lease === 'held' || lease === 'none') && lagMs > limit;
   const lag = lagMs === Infinity ? 'not compared yet' : `behind by ${formatDuration(Math.round(lagMs))}`;
   return [
@@ -207,6 +212,7 @@ function mirrorChecks({ state }: EndpointMirror, limit: number): readonly Status
       ].join('; '),
     },
     { name: 'lease', ok: true, message: LEASE[lease] },
+    ...(abandoned === undefined ? [] : [{ name: 'rows of other namespaces', ok: true, message: abandoned }]),
   ];
 }
 
@@ -228,8 +234,8 @@ function publish(metrics: Metrics, { index, truth, mirror, ageMs }: Published): 
     mirror_leading: () => one(['held', 'none'].includes(mirror.state.lease) ? 1 : 0),
     mirror_lag_seconds: () => one(mirror.state.lagMs / 1000),
     mirror_quarantined_services: () => one(mirror.state.quarantined),
-    mirror_rows_written_total: () => one(mirror.counts?.written ?? 0),
-    mirror_rows_deleted_total: () => one(mirror.counts?.deleted ?? 0),
+    mirror_rows_written_total: () => one(mirror.counts.written),
+    mirror_rows_deleted_total: () => one(mirror.counts.deleted),
     mirror_failures_total: () => [...mirror.failures].map(([kind, count]) => [[kind], count] as const),
     endpoint_slices: () => one(index.size),
     endpoint_slices_age_seconds: () => one(ageMs() / 1000),

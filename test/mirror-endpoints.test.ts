@@ -150,6 +150,50 @@ describe('mirror-endpoints', () => {
     for (const { path } of simulator.requests) assert.match(path, /\/namespaces\/(shop|bank)\/endpointslices$/);
   });
 
+  test('with namespaces the rows of others go when nobody writes them and their Service has no slices left in the cluster', async (t) => {
+    const { simulator, cluster, environment, table, untilRows } = await stage(t);
+    const elsewhere = { namespace: 'office', name: 'web-1' };
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    cluster.endpointSlices.put(slice('web', [endpoint('b', '10.1.0.2')], elsewhere));
+    const kept = row('b', '10.1.0.2', { service: 'office/web' });
+    for (const line of [kept, row('c', '10.1.0.3', { service: 'office/gone' })]) await insert(table, line);
+    await postgres.query(`UPDATE ${table} SET last_seen = '2026-01-01Z'`);
+    const mirror = await runMirror(t, { ...environment, NAMESPACE: 'shop', REQUEUE_AFTER: '1s' });
+    await untilRows(() => [row('a', '10.1.0.1'), kept].toSorted());
+    await until('it is counted', async () => (await mirror.metric('mirror_rows_deleted_total')) === 1);
+    assert.match((await mirror.check('rows of other namespaces'))?.message ?? '', /go$/);
+    const asked = simulator.requests.filter(({ path }) => path.includes('/namespaces/office/'));
+    assert.deepEqual(
+      asked.map(({ path }) => path),
+      [
+        '/apis/discovery.k8s.io/v1/namespaces/office/endpointslices',
+        '/apis/discovery.k8s.io/v1/namespaces/office/endpointslices',
+      ],
+    );
+  });
+
+  test('with namespaces and no right to list others their rows stay; it is ready, and says so', async (t) => {
+    const { simulator, cluster, environment, table, rows, untilRows } = await stage(t);
+    simulator.faults.add({
+      resource: 'endpointslices',
+      times: Infinity,
+      where: ({ namespace }) => namespace === 'office',
+      status: 403,
+      reason: 'Forbidden',
+    });
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const kept = row('c', '10.1.0.3', { service: 'office/gone' });
+    await insert(table, kept);
+    await postgres.query(`UPDATE ${table} SET last_seen = '2026-01-01Z'`);
+    const mirror = await runMirror(t, { ...environment, NAMESPACE: 'shop', REQUEUE_AFTER: '1s' });
+    await untilRows(() => [row('a', '10.1.0.1'), kept].toSorted());
+    await until('it says so', async () =>
+      /they stay: there is no right to list/.test((await mirror.check('rows of other namespaces'))?.message ?? ''),
+    );
+    assert.equal((await mirror.get('/ready')).status, 200);
+    assert.deepEqual(await rows(), [row('a', '10.1.0.1'), kept].toSorted());
+  });
+
   test('pods that are not ready have a row where that is wished; endpoints without a pod are counted', async (t) => {
     const { cluster, environment, untilRows } = await stage(t);
     const { targetRef: _, ...outside } = endpoint('x', '192.0.2.1', true);

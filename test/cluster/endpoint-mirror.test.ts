@@ -79,12 +79,13 @@ describe('mirror-endpoints on a real control plane', { ...realServer(...CLUSTER)
   async function mirror(
     t: TestContext,
     environment: Readonly<Record<string, string>>,
+    requeueAfter = '30s',
   ): Promise<{ readonly child: Child; readonly url: string }> {
     const [port = 0] = await freePorts(1);
     const child = startChild({
       name: 'podwhois',
       file: process.execPath,
-      args: [MAIN, 'mirror-endpoints', '--requeue-after=30s'],
+      args: [MAIN, 'mirror-endpoints', `--requeue-after=${requeueAfter}`],
       logFile: join(dir, `log-${port}`),
       env: {
         PATH: process.env['PATH'],
@@ -144,6 +145,36 @@ describe('mirror-endpoints on a real control plane', { ...realServer(...CLUSTER)
     await kubectl.run('delete', 'deployment,service', 'my-service');
     await until('they go', async () => (await tableRows(postgres, 'public.test_server')).length === 0);
     assert.equal(await child.stop('SIGTERM'), '0', child.output());
+  });
+
+  test("with NAMESPACE the rows of another namespace go when its Service has no slices left, by the observer's own rights", async (t) => {
+    const table = 'public.partial';
+    await postgres.query(observersTable(table));
+    await kubectl.apply(
+      namespace('office'),
+      service('web', 'office'),
+      service('idle', 'office'),
+      deployment({ namespace: 'office', name: 'web' }, 1),
+    );
+    await until('they have slices', async () => {
+      const found = await kubectl.run('get', 'endpointslices', '-n', 'office', '-o', 'name');
+      return found.trim().split('\n').length === 2;
+    });
+    const places = ['office/web', 'office/idle', 'office/gone', 'no-such-namespace/web', 'default/gone'];
+    for (const place of places) {
+      await postgres.query(
+        `INSERT INTO ${table} (cluster, namespace, service, pod_uid, pod_name, pod_ip, last_seen) VALUES ('dev', $1, $2, 'u', 'n', '10.1.0.1', '2026-01-01Z')`,
+        place.split('/'),
+      );
+    }
+    const { url } = await mirror(t, { TABLE_NAME: table, CLUSTER_NAME: 'dev', NAMESPACE: 'default' }, '1s');
+    const kept = ['office/idle', 'office/web'].map((place) => `dev ${place} n u 10.1.0.1 t`);
+    let found: readonly string[] = [];
+    await until('the others go', async () => {
+      found = await tableRows(postgres, table);
+      return found.join('\n') === kept.join('\n');
+    }).catch(() => assert.deepEqual(found, kept));
+    assert.equal((await fetch(`${url}/ready`)).status, 200);
   });
 
   test('Deployments rolled, scaled and deleted, addresses given on: the table equals kubectl get endpointslices', async (t) => {

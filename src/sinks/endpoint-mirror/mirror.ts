@@ -6,6 +6,8 @@ import { PROBLEMS } from '../postgres/standing.ts';
 import { mirrored } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
+import { AbandonedRows } from './abandoned-rows.ts';
+import type { AbandonedRowsOptions } from './abandoned-rows.ts';
 import { DETAIL_COLUMNS } from './pod-details.ts';
 import { prepareTable } from './table.ts';
 import type { TableName } from './table-name.ts';
@@ -28,6 +30,8 @@ export interface EndpointMirrorOptions {
   /** Of podwhois' own tables, where the lease is. */
   readonly schema: string;
   readonly requeueAfterMs: number;
+  /** Where not all namespaces are watched: which are, and whom to ask about the Services of others. */
+  readonly partial?: Pick<AbandonedRowsOptions, 'namespaces' | 'lookup'> | undefined;
 }
 
 /** How often changes are written at most: a rollout's come in bursts. */
@@ -42,6 +46,8 @@ export interface MirrorState {
   /** How long the oldest change has not been written; Infinity until the table was compared once. */
   readonly lagMs: number;
   readonly quarantined: number;
+  /** What becomes of rows in namespaces that are not watched; undefined: all are. */
+  readonly abandoned: string | undefined;
 }
 
 /**
@@ -51,6 +57,7 @@ export interface MirrorState {
 export class EndpointMirror {
   readonly #options: EndpointMirrorOptions;
   #writer: Writer | undefined;
+  #abandoned: AbandonedRows | undefined;
   #hasLease = false;
   #problem: string | undefined;
   /** Of the attempts before there is a writer, which counts its own. */
@@ -62,7 +69,9 @@ export class EndpointMirror {
 
   get state(): MirrorState {
     const writer = this.#writer;
-    if (writer === undefined) return { lease: 'unknown', problem: this.#problem, lagMs: Infinity, quarantined: 0 };
+    if (writer === undefined) {
+      return { lease: 'unknown', problem: this.#problem, lagMs: Infinity, quarantined: 0, abandoned: undefined };
+    }
     const held = writer.leading ? 'held' : 'elsewhere';
     const lease = this.#hasLease ? held : 'none';
     return {
@@ -70,12 +79,14 @@ export class EndpointMirror {
       problem: writer.failing && PROBLEMS[writer.failing],
       lagMs: writer.lagMs(),
       quarantined: writer.quarantined.size,
+      abandoned: this.#abandoned?.remark,
     };
   }
 
-  /** undefined until Postgres has been reached once. */
-  get counts(): Writer['counts'] | undefined {
-    return this.#writer?.counts;
+  /** Rows, since the start. */
+  get counts(): { readonly written: number; readonly deleted: number } {
+    const { written, deleted } = this.#writer?.counts ?? { written: 0, deleted: 0 };
+    return { written, deleted: deleted + (this.#abandoned?.deleted ?? 0) };
   }
 
   /** Attempts to reach Postgres or to write that failed, by kind. */
@@ -90,9 +101,9 @@ export class EndpointMirror {
   async run(signal: AbortSignal): Promise<void> {
     const lease = await this.#findLease(signal);
     if (lease === 'stopped') return;
-    const { database, table, enriched, cluster, schema, truth, clock, log } = this.#options;
+    const { database, table, enriched, cluster, schema, truth, clock, log, partial, requeueAfterMs } = this.#options;
     this.#hasLease = lease !== undefined;
-    this.#writer = new Writer({
+    const writer = new Writer({
       database,
       lease,
       prepare: async () => {
@@ -104,7 +115,14 @@ export class EndpointMirror {
       log,
       flushMs: FLUSH_MS,
     });
-    await Promise.all([this.#writer.run(signal), this.#requeue(signal)]);
+    this.#writer = writer;
+    // Nothing is done for what the table has besides before it has been compared once.
+    const mayWrite = (): boolean => writer.leading && truth.ready && writer.lagMs() < Infinity;
+    this.#abandoned =
+      partial && new AbandonedRows({ database, lease, table, cluster, ...partial, mayWrite, clock, log });
+    // Not waited for at the end: it has nothing to finish, and what it waits for is broken off when the database is closed.
+    void this.#abandoned?.run(signal, requeueAfterMs);
+    await Promise.all([writer.run(signal), this.#requeue(signal)]);
   }
 
   async #requeue(signal: AbortSignal): Promise<void> {

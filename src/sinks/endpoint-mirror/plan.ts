@@ -62,7 +62,7 @@ function speaksFor(one: Claim, other: Claim): boolean {
  * Who may delete rows of a Service that has none to have:
  * - `ours`: some of its EndpointSlices are selected, so its rows are what they say.
  * - `gone`: it has no EndpointSlices left at all, so that nobody else can be responsible for its rows.
- * - `foreign`: it has some, and none is selected; or its namespace is not watched, and nobody says that it has none: its rows stay.
+ * - `foreign`: it has some, and none is selected; or its namespace is not watched, which is left to `abandoned-rows.ts`: its rows stay.
  */
 export type Standing = 'ours' | 'gone' | 'foreign';
 

@@ -47,12 +47,13 @@ export function mergeWatched(a: readonly Stretch[], b: readonly Stretch[]): read
   return merged;
 }
 
-const joined = (a: Stretch, b: Stretch): Stretch => ({
-  from: Math.min(a.from, b.from),
-  until: Math.max(a.until, b.until),
-  sinceVersion: a.sinceVersion,
-  untilVersion: compareResourceVersions(a.untilVersion, b.untilVersion) < 0 ? b.untilVersion : a.untilVersion,
-});
+/** The end is the later version's: so a clock that was wrong for a while does not call watched what is to come. */
+function joined(a: Stretch, b: Stretch): Stretch {
+  const { from, sinceVersion } = a;
+  const order = compareResourceVersions(a.untilVersion, b.untilVersion);
+  const { until, untilVersion } = order > 0 || (order === 0 && a.until > b.until) ? a : b;
+  return { from: Math.min(from, b.from), until, sinceVersion, untilVersion };
+}
 
 const bySince = (a: Stretch, b: Stretch): number => compareResourceVersions(a.sinceVersion, b.sinceVersion);
 

@@ -120,9 +120,19 @@ export class HistoryStore {
     return deleted;
   }
 
-  /** First it is not called watched any more, then it goes: in between less is claimed than is there. */
-  async prune(session: Session, horizon: number): Promise<{ readonly deleted: number; readonly more: boolean }> {
-    const before = [this.#cluster, timestamp(horizon)];
+  /**
+   * What ended so long before now. First it is not called watched any more, then it goes: in between less is claimed than is there. That it
+   * is so old the database's clock must say too: nothing brings it back when ours was wrong.
+   */
+  async prune(
+    session: Session,
+    now: number,
+    retentionMs: number,
+  ): Promise<{ readonly deleted: number; readonly more: boolean }> {
+    const [there] = await session.query<{ now: number }>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+    );
+    const before = [this.#cluster, timestamp(Math.min(now, there?.now ?? now) - retentionMs)];
     await session.write(`DELETE FROM ${this.#watched} WHERE cluster = $1 AND watched_until < $2::timestamptz`, before);
     await session.write(
       `UPDATE ${this.#watched} SET watched_from = $2::timestamptz WHERE cluster = $1 AND watched_from < $2::timestamptz`,

@@ -156,7 +156,8 @@ export class HistoryTarget implements Target {
   }
 
   async prune(session: Session): Promise<{ readonly deleted: number; readonly more: boolean }> {
-    return await this.#store.prune(session, this.#horizon);
+    const { recorded, retentionMs } = this.#options;
+    return await this.#store.prune(session, recorded.now(), retentionMs);
   }
 
   /** What is to be written of some groups, and which rows are not to be there any more. */
@@ -201,14 +202,17 @@ export class HistoryTarget implements Target {
     archived: readonly Stretch[],
   ): { readonly news: readonly Row[]; readonly gone: readonly Row[] } {
     const known = { pieces: there, watched: since(archived, heard.sinceVersion ?? there[0]?.sinceVersion, there) };
-    const wanted = merge(heard, known).filter(({ until = Infinity }) => until >= this.#horizon);
     const before = new Map(there.map(historyRow).map((row) => [rowKey(row), row]));
-    const news = wanted.map(historyRow).filter((row) => {
+    const news: Row[] = [];
+    for (const piece of merge(heard, known)) {
+      const row = historyRow(piece);
       const key = rowKey(row);
       const old = before.get(key);
       before.delete(key);
-      return old === undefined || !sameRow(row, old);
-    });
+      // What is too old is left to pruning.
+      const isRecent = (piece.until ?? Infinity) >= this.#horizon;
+      if (isRecent && (old === undefined || !sameRow(row, old))) news.push(row);
+    }
     return { news, gone: [...before.values()] };
   }
 

@@ -148,3 +148,11 @@ test('merged in any order, and again, observers of one truth say what they have 
     { numRuns: 5_000 },
   );
 });
+
+test('whoever watched by a clock that was ahead does not call watched what is to come, once another one has watched on', () => {
+  const ahead = { from: 5_000, until: 9_000_000, sinceVersion: '10', untilVersion: '20' };
+  const right = { from: 6_000, until: 7_000, sinceVersion: '15', untilVersion: '21' };
+  const both = [{ from: 5_000, until: 7_000, sinceVersion: '10', untilVersion: '21' }];
+  assert.deepEqual(mergeWatched([ahead], [right]), both);
+  assert.deepEqual(mergeWatched([right], [ahead]), both);
+});

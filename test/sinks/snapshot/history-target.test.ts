@@ -6,6 +6,7 @@ import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { Lease } from '../../../src/sinks/postgres/lease.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { groupKey } from '../../../src/sinks/postgres/mirrored-table.ts';
 import { Writer } from '../../../src/sinks/postgres/writer.ts';
 import { HistoryTarget } from '../../../src/sinks/snapshot/history-target.ts';
 import { inEra } from '../../../src/resource-version.ts';
@@ -256,4 +257,38 @@ test('what memory drops between the question and the writing is not claimed: it 
   await postgres.query(`DELETE FROM ${schema}.ip_history_watched`);
   await database.transaction(async (session) => await late(session));
   assert.deepEqual(await claimed(), [], 'all of it has been');
+});
+
+test('clock jump: whoever has a clock that is a year ahead prunes nothing that is not old by the database’s', async (t) => {
+  const schema = postgres.schema();
+  const first = await start(t, schema, [on('a', '50')], '100');
+  await become(schema, 'a 50..');
+  await first.stop();
+  const ago = (ms: number): number => Date.now() - ms;
+  await postgres.query(
+    `UPDATE ${schema}.ip_history SET held_from = t, valid_from = t, valid_until = t, until_version = 90 FROM to_timestamp($1 / 1000.0) AS t`,
+    [ago(HOUR / 2)],
+  );
+  await postgres.query(`DELETE FROM ${schema}.ip_history_watched`);
+  const world = new RecordedIndex();
+  const list = world.index.slice().beginReplace();
+  list.add(on('a', '60'));
+  list.commit('100');
+  world.wall = Date.now() + 365 * 24 * HOUR;
+  world.recorder.look();
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  t.after(async () => await database.close());
+  const recorded = world.recorder;
+  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
+  const nothing = async (): Promise<void> => await Promise.resolve();
+  const manner = { batch: 100, copy: false, careful: false, enter: nothing, leave: nothing };
+  await database.transaction(async (session) => await target.flush(session, [groupKey([X, 'a'])], manner));
+  const prune = async () => await database.transaction(async (session) => await target.prune(session));
+  assert.deepEqual(await prune(), { deleted: 0, more: false });
+  assert.equal(await rows(schema), 'a 50..90, a 100..');
+  await postgres.query(
+    `UPDATE ${schema}.ip_history SET valid_until = to_timestamp($1 / 1000.0) WHERE until_version = 90`,
+    [ago(2 * HOUR)],
+  );
+  assert.deepEqual(await prune(), { deleted: 1, more: false });
 });

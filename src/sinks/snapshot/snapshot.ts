@@ -17,6 +17,7 @@ import { HistoryTarget } from './history-target.ts';
 import type { Recorded } from './history-target.ts';
 import { PodTruth } from './pod-truth.ts';
 import { podsTable } from './pods-table.ts';
+import { requireSameTime } from './same-time.ts';
 import type { SnapshotSettings } from './settings.ts';
 import { publish, publishHistory, publishReads } from './snapshot-metrics.ts';
 
@@ -60,6 +61,7 @@ export function plug(surroundings: Surroundings): Snapshot {
           surroundings,
           'history',
           new HistoryTarget({ schema, cluster, recorded: recorder, source: fresh, retentionMs }),
+          async (database) => await requireSameTime(database, () => recorder.now()),
         );
   if (history) publishHistory(metrics, history.writer);
   const reading = readerOf(surroundings);
@@ -74,7 +76,12 @@ export function plug(surroundings: Surroundings): Snapshot {
 }
 
 /** A writer at work, with a lease and connections of its own: none waits for another. */
-function run(surroundings: Surroundings, sink: string, target: Target) {
+function run(
+  surroundings: Surroundings,
+  sink: string,
+  target: Target,
+  require?: (database: Database) => Promise<void>,
+) {
   const { settings, clock, log, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
@@ -84,6 +91,7 @@ function run(surroundings: Surroundings, sink: string, target: Target) {
     prepare: async () => {
       const { applied } = await migrate(database, schema);
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
+      await require?.(database);
     },
     target,
     clock,

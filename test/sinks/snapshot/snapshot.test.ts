@@ -269,6 +269,38 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
   });
 });
 
+test('a clock that Postgres contradicts: the pods are written, the history is left to another replica, and the log says why', async (t) => {
+  const schema = postgres.schema();
+  const world = new RecordedIndex();
+  world.index.slice().beginReplace().commit('1000');
+  const settings = readServeSettings({
+    flags: {},
+    environment: postgres.environment({ SNAPSHOT: 'true', PODWHOIS_SCHEMA: schema, SNAPSHOT_FLUSH_INTERVAL: '100ms' }),
+  });
+  const clock = new SystemClock();
+  const said: string[] = [];
+  const keep = (fields: { readonly err?: unknown }): void => void said.push(String(fields.err));
+  const plugged = plug({
+    settings: settings as typeof settings & SnapshotSettings,
+    index: world.index,
+    recorder: world.recorder,
+    source: { synced: true, ageMs: () => 0 },
+    clock: { now: () => clock.now(), sleep: async (ms, signal) => await clock.sleep(ms, signal), random: Math.random },
+    log: { info: () => {}, warn: keep, error: keep },
+    metrics: createMetrics(),
+  });
+  t.after(async () => {
+    await plugged.close();
+    clock.close();
+  });
+  const sinks = async (): Promise<unknown> => await postgres.query(`SELECT sink FROM ${schema}.leases`).catch(() => []);
+  await until('it is said', () => said.some((text) => text.includes('behind that of Postgres')));
+  await until('pods are written', async () => ((await sinks()) as unknown[]).length > 0);
+  assert.deepEqual(await sinks(), [{ sink: 'snapshot' }]);
+  world.wall = Date.now();
+  await until('its clock is right now', async () => ((await sinks()) as unknown[]).length === 2);
+});
+
 test('other variables of Postgres in the environment are nobody’s business while the snapshot is off', () => {
   const environment = { PGSSLMODE: 'prefer', DATABASE_URL: 'mysql://u:p@h/d', PGHOST: 'x' };
   assert.equal(readServeSettings({ flags: {}, environment }).port, 8080);

@@ -120,7 +120,7 @@ export function decide(question: Question, trace?: Trace): Verdict {
 /** Slots, a power of two. Whoever calls chooses what is looked for, so that there is no end of it; the few that services have stay. */
 const FOUND = 512;
 
-/** Characters: longer ones are looked for each time. */
+/** Characters, of the method too: longer ones are looked for each time. */
 const LONGEST_FIRST = 128;
 
 /**
@@ -140,7 +140,10 @@ function candidates({ rules = [], asks, found }: Policy, request: MatchedRequest
   const mayFit = ({ match: { methods, host, path } }: Rule): boolean =>
     methodFits(methods, request) && hostFits(host, request) && [undefined, first].includes(path?.segments[0]);
   const fitting = rules.filter(mayFit);
-  if (first.length <= LONGEST_FIRST) found[slot] = { method, host, first, rules: fitting };
+  if (first.length <= LONGEST_FIRST && (method?.length ?? 0) <= LONGEST_FIRST) {
+    // The slice would hold all of the URI for as long as it is kept; what comes out of a Buffer is a text of its own.
+    found[slot] = { method, host, first: Buffer.from(first).toString(), rules: fitting };
+  }
   return fitting;
 }
 

@@ -135,8 +135,9 @@ function decode(text: string): string | undefined {
   }
 }
 
-/** As many as a proxy's configuration has, and more; with the longest URL there is, 2 MiB. */
-const MOST = 256;
+/** Characters, an entry counted as some more: far more than a proxy's configuration has. `label_selector=a,a,…` takes 34 bytes for each: 3.4 MB. */
+const ROOM = 100_000;
+const ENTRY = 250;
 
 /**
  * Read once for each query. Anybody can send queries, so the cache is bounded; the oldest goes, which costs the next who asks for
@@ -144,17 +145,21 @@ const MOST = 256;
  */
 export class QueryConstraints {
   readonly #sets = new Map<string, ConstraintSet>();
+  #left = ROOM;
 
   of(query: string): ConstraintSet {
     if (query === '') return NONE;
     const known = this.#sets.get(query);
     if (known) return known;
-    const set = parseConstraints(query);
-    if (this.#sets.size >= MOST) {
-      const { value } = this.#sets.keys().next();
-      if (value !== undefined) this.#sets.delete(value);
+    // A text of its own: the query is a slice, and would hold the whole URL.
+    const set = parseConstraints(Buffer.from(query).toString());
+    this.#left -= query.length + ENTRY;
+    for (const oldest of this.#sets.keys()) {
+      if (this.#left >= 0) break;
+      this.#sets.delete(oldest);
+      this.#left += oldest.length + ENTRY;
     }
-    this.#sets.set(query, set);
+    this.#sets.set(set.query, set);
     return set;
   }
 }

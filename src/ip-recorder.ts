@@ -15,7 +15,7 @@ import { compareResourceVersions, eraOf, inEra } from './resource-version.ts';
 export interface RecorderOptions {
   readonly index: Pick<
     PodIndex,
-    'changes' | 'walk' | 'isHostIp' | 'unreadable' | 'unreadableIps' | 'version' | 'versionOf'
+    'changes' | 'walk' | 'isHostIp' | 'unreadable' | 'unreadableIps' | 'version' | 'newestVersion' | 'versionOf'
   >;
   readonly view: View;
   /** How fresh the index is. */
@@ -183,18 +183,26 @@ export class IpRecorder {
     return [...uids].flatMap((uid) => this.pieces(ip, uid));
   }
 
-  /** When this process was watching, as far as that is proven and nothing of it has been dropped: there `pieces` says all there is. */
-  stretches(): readonly Stretch[] {
+  /**
+   * When this process was watching, as far as that is proven and nothing of it has been dropped: there `pieces` says all there is. Where slices
+   * (rule A10) were not at one version when it began, it counts from when all have come as far as the furthest had. `soFar`: from the
+   * beginning, which is good enough for an answer, and must not be written.
+   */
+  stretches({ soFar = false }: { readonly soFar?: boolean } = {}): readonly Stretch[] {
     this.#pull();
     const { reach, reachVersion } = this.#history;
     const offset = this.#offset;
     return this.#unwatched
       .stretches(this.#provenAt, this.#caughtUpTo)
+      .map((stretch) =>
+        soFar ? { ...stretch, untilVersion: newer(stretch.sinceVersion, stretch.untilVersion) } : stretch,
+      )
+      .filter(({ sinceVersion, untilVersion }) => compareResourceVersions(sinceVersion, untilVersion) <= 0)
       .filter(({ until, untilVersion }) => until >= reach && compareResourceVersions(untilVersion, reachVersion) >= 0)
       .map(({ from, until, sinceVersion, untilVersion }) => ({
         from: Math.max(from, reach) + offset,
         until: until + offset,
-        sinceVersion: compareResourceVersions(sinceVersion, reachVersion) < 0 ? reachVersion : sinceVersion,
+        sinceVersion: newer(sinceVersion, reachVersion),
         untilVersion,
       }));
   }
@@ -228,15 +236,14 @@ export class IpRecorder {
     else if (isCaughtUp && provenAt >= this.#stalledUntil) {
       this.#caughtUpAt = this.#now;
       this.#provenAt = Math.floor(provenAt);
-      this.#unwatched.end(this.#now, this.#caughtUpTo);
+      this.#unwatched.end(this.#now, newer(this.#options.index.newestVersion, this.#caughtUpTo));
     }
   }
 
   /** What the pods say, or the connection where they stand still. */
   #reachedVersion(): ResourceVersion {
     const { index, source } = this.#options;
-    const reached = inEra(source.reachedVersion, eraOf(index.version));
-    return compareResourceVersions(reached, index.version) > 0 ? reached : index.version;
+    return newer(inEra(source.reachedVersion, eraOf(index.version)), index.version);
   }
 
   #tick(): void {
@@ -343,3 +350,5 @@ export class IpRecorder {
     return { ...rest, from: { ...from, at: from.at + offset }, until: until && { ...until, at: until.at + offset } };
   }
 }
+
+const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (compareResourceVersions(a, b) < 0 ? b : a);

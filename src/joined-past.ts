@@ -184,7 +184,7 @@ export class JoinedPast {
   ): Promise<readonly Then[] | undefined> {
     const { memory, view, isHostIp } = this.#options;
     // As it is before the archive is read: what is learned meanwhile may contradict the choice.
-    const watched = memory.stretches();
+    const watched = memory.stretches({ soFar: true });
     const own = new Map<string, Knowledge>();
     for (const { ip } of questions) if (!own.has(ip)) own.set(ip, { pieces: memory.piecesOf(ip), watched });
     let archivedWatched: readonly Stretch[] = [];
@@ -249,7 +249,7 @@ export class JoinedPast {
   /** What memory knows of somebody, looked for in pieces. */
   async #knownOf(whose: Whose): Promise<Knowledge> {
     const { memory } = this.#options;
-    const watched = memory.stretches();
+    const watched = memory.stretches({ soFar: true });
     const pieces = new Map<string, readonly Piece[]>();
     let looked = 0;
     for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {

@@ -239,3 +239,38 @@ test('observers that are cut off, overrun and begin anew know together every hol
   );
   assert.ok(holes > RUNS / 10, `${holes}`);
 });
+
+test('A10 slices that were listed at different versions split no hold: a stretch counts from when all have come as far as the furthest', () => {
+  const X = '10.0.0.1';
+  const inA = (resourceVersion: string): Pod => makePod({ uid: 'p', namespace: 'a', podIps: [X], resourceVersion });
+  const began = (versions: readonly [a: string, b: string], pod: Pod): RecordedIndex => {
+    const world = new RecordedIndex({ namespaces: ['a', 'b'] });
+    const list = world.index.slice('a').beginReplace();
+    list.add(pod);
+    list.commit(versions[0]);
+    world.index.slice('b').beginReplace().commit(versions[1]);
+    world.recorder.look();
+    world.pass(10);
+    return world;
+  };
+  const knowledgeOf = ({ recorder }: RecordedIndex): Knowledge => ({
+    pieces: recorder.piecesOf(X),
+    watched: recorder.stretches(),
+  });
+  const first = began(['600', '600'], inA('500'));
+  assert.equal(knowledgeOf(first).watched.length, 1);
+  // The pod has got a newer record, in which nothing of this is another.
+  const second = began(['4000', '3990'], inA('3995'));
+  const holds = (): readonly string[] =>
+    merge(knowledgeOf(first), knowledgeOf(second)).map(({ sinceVersion, until }) => `${sinceVersion} ${until}`);
+  assert.deepEqual(holds(), ['500 undefined']);
+  assert.deepEqual(second.recorder.stretches(), [], 'of b it is not known how it was at 4000');
+  const [soFar] = second.recorder.stretches({ soFar: true });
+  assert.deepEqual([soFar?.sinceVersion, soFar?.untilVersion], ['4000', '4000']);
+  second.index.slice('b').upsert(makePod({ uid: 'q', namespace: 'b', podIps: [], resourceVersion: '4001' }));
+  second.index.slice('a').upsert(makePod({ uid: 'r', namespace: 'a', podIps: [], resourceVersion: '4002' }));
+  second.pass(10);
+  const [stretch] = second.recorder.stretches();
+  assert.deepEqual([stretch?.sinceVersion, stretch?.untilVersion], ['4000', '4001']);
+  assert.deepEqual(holds(), ['500 undefined']);
+});

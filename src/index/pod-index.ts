@@ -81,6 +81,13 @@ export class PodIndex {
       .reduce((a, b) => (compareResourceVersions(a, b) <= 0 ? a : b));
   }
 
+  /** The version of the slice that has come furthest: none of a pod is newer. */
+  get newestVersion(): ResourceVersion {
+    return [...this.#slices.values()]
+      .map(({ version }) => version)
+      .reduce((a, b) => (compareResourceVersions(a, b) < 0 ? b : a));
+  }
+
   /**
    * By what it is known how a pod is now, ordered like the versions of changes: its record's version; of one that is not there, up to
    * where everything is known that it could be in.

@@ -175,6 +175,9 @@ describe('mirror-endpoints on a real control plane', { ...realServer(...CLUSTER)
       return found.join('\n') === kept.join('\n');
     }).catch(() => assert.deepEqual(found, kept));
     assert.equal((await fetch(`${url}/ready`)).status, 200);
+    // The other tests count what is in the whole cluster.
+    await kubectl.run('delete', 'deployment,service', '-n', 'office', '--all');
+    await until('its pods go', async () => !(await expected('dev')).some((line) => line.includes(' office/')));
   });
 
   test('Deployments rolled, scaled and deleted, addresses given on: the table equals kubectl get endpointslices', async (t) => {

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -47,6 +57,38 @@ test('the bundle knows its version, its commands and its settings', () => {
   assert.match(wrong.stderr, /^podwhois: A setting is wrong:\n {2}--port \(or PORT\) is "x"/);
   assert.equal(run(['openapi']).code, 0);
 });
+
+/** What of Node's own the bundle asks for by name: before the first line runs, each must be there. */
+function namesAskedOfNode(): readonly string[] {
+  const text = readFileSync(file, 'utf8');
+  const imports = text.matchAll(/\bimport(?:\s+[\w$]+\s*,)?\s*\{([^{}]*)\}\s*from\s*["'](?:node:)?([\w/]+)["']/g);
+  return [...imports].flatMap(([, names = '', module = '']) =>
+    names.split(',').map((name) => `${module}.${name.trim().split(/\s/)[0]}`),
+  );
+}
+
+test('the bundle asks for nothing by name that an old Node has not, so that it comes to say what it needs', () => {
+  const names = namesAskedOfNode();
+  assert.ok(names.includes('module.createRequire'), 'the imports are found');
+  assert.deepEqual(
+    names.filter((name) => name === 'tls.getCACertificates' || name.startsWith('sqlite.')),
+    [],
+  );
+});
+
+test('under an old Node the packed command says what it needs and what this is, and nothing else', (t) => {
+  const old = ['/usr/local/bin/node', '/usr/bin/node'].find((path) => existsSync(path) && isOld(path));
+  if (old === undefined) return t.skip('this machine has no old Node of its own');
+  const { status, stdout, stderr } = spawnSync(old, [file, 'serve'], { encoding: 'utf8', env: {}, cwd: folder });
+  assert.match(stderr, /^podwhois: needs Node 24\.12 or newer, and this is \d+\.\d+\.\d+\n$/);
+  assert.deepEqual([status, stdout], [2, '']);
+});
+
+function isOld(node: string): boolean {
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout;
+  const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
+  return major < 24 || (major === 24 && minor < 12);
+}
 
 test('the bundle serves a cluster and answers its own command line', async () => {
   const simulator = await startSimulator({ pods: 20 });

@@ -1,4 +1,5 @@
-import { getCACertificates } from 'node:tls';
+// Not by its name: an old Node has none, and would end on that before it comes to say that it is too old.
+import tls from 'node:tls';
 import { Agent, request } from 'undici';
 import { oneLine } from '../../terminal.ts';
 
@@ -59,7 +60,7 @@ export async function askServer(target: Target, { ips, at }: Addresses): Promise
 export function agentFor({ server }: Target): Agent {
   // Node trusts its own list and NODE_EXTRA_CA_CERTS; a cluster's CA is more often installed in the system.
   const ca = server.startsWith('https:')
-    ? [...getCACertificates('default'), ...getCACertificates('system')]
+    ? [...tls.getCACertificates('default'), ...tls.getCACertificates('system')]
     : undefined;
   return new Agent({ connections: 1, maxResponseSize: MAX_BODY, ...(ca && { connect: { ca } }) });
 }

@@ -1,17 +1,16 @@
 import { firstToken } from './token-file.ts';
 import { askHistory } from './lookup/ask-history.ts';
 import { renderHistory } from './lookup/render.ts';
+import type { Asked } from './lookup/ask-history.ts';
 import type { Format } from './lookup/formats.ts';
 
-export interface HistoryOptions {
-  readonly address: string;
-  /** A duration, or a time; undefined: as far back as is known. */
-  readonly since: string | undefined;
+export interface HistoryOptions extends Asked {
   readonly server: string;
   /** Its first token is sent. */
   readonly tokenFile?: string | undefined;
   readonly format: Format;
   readonly write: (text: string) => void;
+  readonly complain: (text: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -20,16 +19,18 @@ export interface HistoryOptions {
  * Throws `LookupError` when the server gives no answer.
  */
 export async function history({
-  address,
-  since,
   server,
   tokenFile,
   format,
   write,
+  complain,
   signal,
+  ...asked
 }: HistoryOptions): Promise<number> {
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
-  const answer = await askHistory({ server, token, signal }, address, since);
+  const answer = await askHistory({ server, token, signal }, asked);
   write(renderHistory(answer, format));
-  return answer.history.length === 0 ? 1 : 0;
+  if (answer.history.length > 0) return 0;
+  complain('podwhois: nobody is known to have had it in that time\n');
+  return 1;
 }

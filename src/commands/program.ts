@@ -1,4 +1,4 @@
-import { Argument, Command, Option } from '@commander-js/extra-typings';
+import { Argument, Command, InvalidArgumentError, Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
 import { CAPABILITIES } from '../capabilities.ts';
 import type { Edge } from '../capabilities.ts';
@@ -99,17 +99,27 @@ export function createProgram(
   history
     .addArgument(new Argument('<ip>', 'the address'))
     .addOption(
-      new Option('--since <time>', 'only what did not end before: 24h, so long ago, or a time').default(
+      new Option(
+        '--since <time>',
+        'only what did not end before: 24h (720h: thirty days), so long ago, or a time',
+      ).default(undefined, 'as far back as is known'),
+    )
+    .addOption(
+      new Option('--until <time>', 'only what began before: 1h, so long ago, or a time').default(
         undefined,
-        'as far back as is known',
+        'to this day',
       ),
+    )
+    .addOption(
+      new Option('--limit <number>', 'at most so many rows, the oldest').argParser(rowCount).default(undefined, 'all'),
     )
     .addOption(new Option('-o, --output <format>', 'how to write the rows').choices(FORMATS).default('table' as const))
     .addHelpText('after', EXIT_CODES)
-    .action(async (address, { output, since }, command) => {
+    .action(async (ip, { output, since, until, limit }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { history } = await import('./history.ts');
-      exit(await history({ ...settings, address, since, format: output, write: edge.write }));
+      const { write, complain } = edge;
+      exit(await history({ ...settings, ip, since, until, limit, format: output, write, complain }));
     });
 
   const healthcheck = program
@@ -158,6 +168,11 @@ export function createProgram(
   const running = runningPodwhois(edge.environment);
   for (const capability of capabilities) capability.addCommands?.(program, { ...edge, running }, exit);
   return program;
+}
+
+function rowCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number above 0.');
 }
 
 /** `forward-auth` → `Forward auth:`. */

@@ -92,8 +92,7 @@ export class PastLookup {
   }
 
   #found(tenure: Tenure, instant: number, inferred: boolean): PastDecision {
-    const terminating = tenure.holder.deletionTimestamp !== undefined;
-    const more = `,"terminating":${terminating},"at":"${textOf(instant)}","inferred":${inferred}}`;
+    const more = `,"at":"${textOf(instant)}","inferred":${inferred}}`;
     const body = openTenureJson(tenure, this.#partial) + more;
     return { outcome: inferred ? 'inferred' : 'found', status: 200, body };
   }

@@ -71,7 +71,7 @@ export const Pod = Type.Object(
   { $id: 'Pod' },
 );
 
-const { name, namespace, uid, labels, node_name, service_account, workload, host_network, view } = Pod.properties;
+const { name, namespace, uid, labels, node_name, service_account, workload, view } = Pod.properties;
 
 const Time = Type.String({ format: 'date-time' });
 
@@ -85,7 +85,11 @@ export const Tenure = Type.Object({
   node_name,
   service_account,
   workload,
-  host_network,
+  host_network: Type.Boolean({ description: 'it is on the network of its node: its addresses name no pod' }),
+  terminating: Type.Boolean({ description: 'it was being deleted' }),
+  finished: Type.Boolean({
+    description: 'it had Succeeded or Failed: it names the address still and does not answer for it',
+  }),
   held_from: Time,
   held_from_observed: Type.Boolean({ description: 'false: it held it then, and nobody knows since when' }),
   held_until: nullable(Time),
@@ -98,7 +102,6 @@ export const Tenure = Type.Object({
 /** Who had an address then. */
 export const PastPod = Type.Object({
   ...Tenure.properties,
-  terminating: Type.Boolean(),
   at: Time,
   inferred: Type.Boolean({ description: 'nobody was watching; the same pod, and no other, had it before and after' }),
 });

@@ -1,9 +1,10 @@
+import { isFinished } from '../index/answer.ts';
 import type { Bound, Tenure } from '../index/history/interval.ts';
 import { asciiJson } from './ascii-json.ts';
 
 /** How long a pod held an address, and what identified it, all ASCII, without the closing brace. */
 export function openTenureJson({ ip, holder, from, until }: Tenure, partial: boolean): string {
-  const { name, namespace, uid, labels, serviceAccount, nodeName, workload, hostNetwork } = holder;
+  const { name, namespace, uid, labels, serviceAccount, nodeName, workload, hostNetwork, deletionTimestamp } = holder;
   const fields = {
     ip,
     name,
@@ -14,6 +15,8 @@ export function openTenureJson({ ip, holder, from, until }: Tenure, partial: boo
     service_account: serviceAccount === '' ? null : serviceAccount,
     workload: workload ? { kind: workload.kind, name: workload.name, source: workload.source } : null,
     host_network: hostNetwork,
+    terminating: deletionTimestamp !== undefined,
+    finished: isFinished(holder),
     held_from: textOf(from.at),
     held_from_observed: from.observed,
     ...untilOf(until),

@@ -62,7 +62,8 @@ export function answer<P extends Claimant>(index: Claimed<P>, ip: string, view: 
   return { kind: 'ambiguous', candidates: eligible.sort(compareNames) };
 }
 
-const isFinished = ({ phase }: Claimant): boolean => phase === 'Succeeded' || phase === 'Failed';
+/** It has Succeeded or Failed: it answers for no address. */
+export const isFinished = ({ phase }: Pick<Claimant, 'phase'>): boolean => phase === 'Succeeded' || phase === 'Failed';
 
 function noneOf(
   index: Pick<Claimed<unknown>, 'isHostIp'>,

@@ -17,6 +17,8 @@ const ROW = {
   service_account: 'web',
   workload: { kind: 'Deployment', name: 'web', source: 'owner' },
   host_network: false,
+  terminating: false,
+  finished: false,
   held_from: '2026-11-20T14:00:00.000Z',
   held_from_observed: true,
   held_until: null,
@@ -55,9 +57,9 @@ test('history shows who held an address when, and what nobody has seen', async (
   const { code, stdout, stderr } = await podwhois(['history', '10.42.0.5', '--server', url]);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
   assert.deepEqual(stdout.split('\n'), [
-    'FROM                        UNTIL                       NAMESPACE  POD            NODE    WORKLOAD',
-    '<=2026-11-20T14:00:00.000Z  >=2026-11-20T14:00:00.000Z  shop       a-longer-name  node-1  -',
-    '2026-11-20T14:00:00.000Z    -                           shop       web-1          node-1  Deployment/web',
+    'FROM                        UNTIL                       STATUS   NAMESPACE  POD            NODE    WORKLOAD',
+    '<=2026-11-20T14:00:00.000Z  >=2026-11-20T14:00:00.000Z  Ended    shop       a-longer-name  node-1  -',
+    '2026-11-20T14:00:00.000Z    -                           Running  shop       web-1          node-1  Deployment/web',
     'nobody was watching from - until 2026-11-20T13:40:00.000Z',
     '',
   ]);
@@ -71,15 +73,16 @@ test('history follows the pages, and --since is so long ago or a time', async (t
   assert.deepEqual(JSON.parse(stdout), { history: [ROW, ROW], known_from: PAGE.known_from, holes: [] });
   await podwhois(['history', 'fd00::1', '--since', '2026-11-20T14:00:00Z', '-o', 'yaml', '--server', url]);
   assert.deepEqual(asked, [
-    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=-24h',
-    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=-24h&continue=next',
-    'GET /pods/history?ip=fd00%3A%3A1&limit=1000&since=2026-11-20T14%3A00%3A00Z',
+    'GET /pods/history?ip=fd00%3A%3A1&since=-24h&limit=1000',
+    'GET /pods/history?ip=fd00%3A%3A1&since=-24h&limit=1000&continue=next',
+    'GET /pods/history?ip=fd00%3A%3A1&since=2026-11-20T14%3A00%3A00Z&limit=1000',
   ]);
 });
 
 test('history says 1 when nobody is known to have had it, and 2 when there is no answer', async (t) => {
   const none = await answering(t, { body: { ...PAGE, count: 0, history: [] } });
-  assert.equal((await podwhois(['history', '10.42.0.5', '--server', none.url])).code, 1);
+  const { code, stderr } = await podwhois(['history', '10.42.0.5', '--server', none.url]);
+  assert.deepEqual([code, stderr], [1, 'podwhois: nobody is known to have had it in that time\n']);
   for (const answer of [
     { status: 503, body: { code: 'not_synced', message: 'not yet' } },
     { status: 404, body: 'not found' },
@@ -90,6 +93,54 @@ test('history says 1 when nobody is known to have had it, and 2 when there is no
     assert.deepEqual([code, stdout], [2, '']);
     assert.match(stderr, /answers (503|404|200)/);
   }
+});
+
+test('history says of each row how the pod was last: a finished or host-network pod does not answer for what it holds', async (t) => {
+  const ended = { held_until: '2026-11-20T14:05:00.000Z', held_until_observed: true, terminating: true };
+  const rows: readonly (readonly [string, Readonly<Record<string, unknown>>])[] = [
+    ['Running', {}],
+    ['Terminating', { terminating: true }],
+    ['Completed', { finished: true, terminating: true }],
+    ['HostNetwork', { host_network: true, finished: true }],
+    ['Ended', ended],
+    ['Completed', { ...ended, finished: true }],
+    ['HostNetwork', { ...ended, host_network: true }],
+  ];
+  const { url } = await answering(t, { body: { ...PAGE, history: rows.map(([, row]) => ({ ...ROW, ...row })) } });
+  const { stdout } = await podwhois(['history', '10.42.0.5', '--server', url]);
+  const lines = stdout.trimEnd().split('\n').slice(1);
+  assert.deepEqual(
+    lines.map((line) => line.split(/ +/)[2]),
+    rows.map(([status]) => status),
+  );
+});
+
+test('--until and --limit are those of HTTP, and no page asks for more rows than are wanted', async (t) => {
+  const page = { ...PAGE, history: Array.from({ length: 1000 }, () => ROW), continue: 'next' };
+  const { url, asked } = await answering(t, { body: page }, { body: { ...PAGE, continue: 'more' } });
+  const args = ['history', '10.42.0.5', '--until', '1h', '--limit', '1001', '-o', 'json', '--server', url];
+  const { stdout } = await podwhois(args);
+  assert.equal((JSON.parse(stdout) as { history: unknown[] }).history.length, 1001);
+  assert.deepEqual(asked, [
+    'GET /pods/history?ip=10.42.0.5&until=-1h&limit=1000',
+    'GET /pods/history?ip=10.42.0.5&until=-1h&limit=1&continue=next',
+  ]);
+  for (const limit of ['0', '-1', 'x', '1.5']) {
+    assert.equal((await podwhois(['history', '10.42.0.5', '--limit', limit, '--server', url])).code, 2, limit);
+  }
+});
+
+test('a --since that is neither duration nor time says how a day is written, and nothing is asked', async (t) => {
+  const { url, asked } = await answering(t, { body: PAGE });
+  for (const [flag, text] of [
+    ['--since', '1d'],
+    ['--until', 'yesterday'],
+  ] as const) {
+    const { code, stderr } = await podwhois(['history', '10.42.0.5', flag, text, '--server', url]);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`${flag}: expected a duration, such as 24h \\(a day\\) or 720h`));
+  }
+  assert.deepEqual(asked, []);
 });
 
 test('names that a terminal would obey are shown, not obeyed', async (t) => {

@@ -64,6 +64,7 @@ test('GET /pod?ip=&at= answers who had the address then', async (t) => {
     service_account: 'default',
     workload: { kind: 'Deployment', name: 'web', source: 'owner' },
     host_network: false,
+    finished: false,
     held_from: iso(11),
     held_from_observed: true,
     held_until: iso(21),
@@ -263,6 +264,7 @@ test('GET /pods/history lists who held an address, or which addresses a pod held
     ['name=a', 'invalid_request'],
     ['ip=x', 'invalid_ip'],
     [`ip=${X}&since=soon`, 'invalid_request'],
+    [`ip=${X}&since=${iso(61)}`, 'invalid_request'],
     [`ip=${X}&limit=0`, 'invalid_request'],
     [`ip=${X}&limit=1001`, 'invalid_request'],
     [`ip=${X}&continue=x`, 'invalid_continue'],
@@ -273,6 +275,27 @@ test('GET /pods/history lists who held an address, or which addresses a pod held
     const answer = await ask(port, `/pods/history?${query}`);
     assert.deepEqual([answer.status, answer.json['code']], [400, code], query);
   }
+});
+
+test('a row of the history says how the pod was last: finished, terminating, on the network of its node', async (t) => {
+  const { port, slice, b, at } = await handedOn(t);
+  slice.upsert({ ...b, resourceVersion: '3000', phase: 'Succeeded' });
+  slice.upsert(makePod('c', { podIps: [X], resourceVersion: '3001', deletionTimestamp: START }));
+  slice.upsert(makePod('d', { podIps: [X], resourceVersion: '3002', hostNetwork: true }));
+  at(70);
+  const { json } = await ask(port, `/pods/history?ip=${X}`);
+  const rows = json['history'] as Record<string, unknown>[];
+  assert.deepEqual(
+    rows.map(({ name, held_until, finished, terminating, host_network }) => ({
+      [String(name)]: [held_until, finished, terminating, host_network],
+    })),
+    [
+      { a: [iso(21), false, false, false] },
+      { b: [null, true, false, false] },
+      { c: [null, false, true, false] },
+      { d: [null, false, false, true] },
+    ],
+  );
 });
 
 test('a history of many rows comes page by page, each row once, whatever happens meanwhile', async (t) => {

@@ -1,4 +1,5 @@
-import { agentFor, exchange, isRecord, notPodwhois } from './ask.ts';
+import { parseDuration } from '../../duration.ts';
+import { agentFor, exchange, LookupError, isRecord, notPodwhois } from './ask.ts';
 import type { Target } from './ask.ts';
 
 /** What `GET /pods/history` answers, all of its pages. */
@@ -11,25 +12,50 @@ export interface History {
 /** More than anybody reads; what is more is to be asked for in parts. */
 const MOST_PAGES = 100;
 
-/** Asks for who held an address. `since`: a duration, which is so long ago, or a time. Throws `LookupError`. */
-export async function askHistory(target: Target, ip: string, since: string | undefined): Promise<History> {
-  const query = new URLSearchParams({ ip, limit: '1000' });
-  // A duration begins with a digit as a time does, and holds no colon.
-  if (since !== undefined) query.set('since', since.includes(':') || since.startsWith('-') ? since : `-${since}`);
+/** As many as `GET /pods/history` gives at once. */
+const PAGE = 1000;
+
+/** Of one address, what is asked for. */
+export interface Asked {
+  readonly ip: string;
+  /** A duration, which is so long ago, or a time; undefined: as far back, or as late, as is known. */
+  readonly since: string | undefined;
+  readonly until: string | undefined;
+  /** At most so many rows, the oldest; a whole number above 0. undefined: all. */
+  readonly limit: number | undefined;
+}
+
+/** Asks for who held an address. Throws `LookupError`, for a time that is none too. */
+export async function askHistory(target: Target, { ip, since, until, limit = Infinity }: Asked): Promise<History> {
+  const query = new URLSearchParams({ ip });
+  if (since !== undefined) query.set('since', timeOf('--since', since));
+  if (until !== undefined) query.set('until', timeOf('--until', until));
   const agent = agentFor(target);
   const history: Readonly<Record<string, unknown>>[] = [];
   try {
     for (let page = 1; ; page++) {
+      query.set('limit', String(Math.min(PAGE, limit - history.length)));
       const { status, body } = await exchange(target, `pods/history?${query.toString()}`, { agent });
       if (status !== 200 || !isAnswer(body)) throw notPodwhois(target.server, status, body);
       history.push(...body.history);
       const { continue: token, known_from, holes } = body;
-      if (typeof token !== 'string' || page === MOST_PAGES) return { history, known_from, holes };
+      const isEnough = history.length >= limit || page === MOST_PAGES;
+      if (typeof token !== 'string' || isEnough) return { history, known_from, holes };
       query.set('continue', token);
     }
   } finally {
     await agent.destroy();
   }
+}
+
+/** As the HTTP interface wants it. What is no duration and has the colons of a time is left to podwhois to read. */
+function timeOf(flag: string, text: string): string {
+  if (text.includes(':')) return text;
+  const duration = text.startsWith('-') ? text.slice(1) : text;
+  if (parseDuration(duration) !== undefined) return `-${duration}`;
+  throw new LookupError(
+    `${flag}: expected a duration, such as 24h (a day) or 720h (thirty): so long ago; or a time such as 2026-11-20T14:03:00Z`,
+  );
 }
 
 function isAnswer(body: unknown): body is History & { readonly continue?: unknown } {

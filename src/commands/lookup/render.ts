@@ -17,6 +17,7 @@ export function renderHistory(answer: History, format: Format): string {
   const header = [
     'FROM',
     'UNTIL',
+    'STATUS',
     'NAMESPACE',
     'POD',
     'NODE',
@@ -26,6 +27,7 @@ export function renderHistory(answer: History, format: Format): string {
   const rows = history.map((row) =>
     [
       ...heldOf(row),
+      statusOf(row),
       cell(row['namespace']),
       cell(row['name']),
       cell(row['node_name']),
@@ -46,6 +48,14 @@ function heldOf(row: Readonly<Record<string, unknown>>): [string, string] {
     row['held_from_observed'] === false ? `<=${from}` : from,
     row['held_until_observed'] === false ? `>=${until}` : until,
   ];
+}
+
+/** How it was last, in kubectl's words. Only `Running` and `Terminating` may answer for the address now. */
+function statusOf(row: Readonly<Record<string, unknown>>): string {
+  if (row['host_network'] === true) return 'HostNetwork';
+  if (row['finished'] === true) return 'Completed';
+  if (row['held_until'] !== null) return 'Ended';
+  return row['terminating'] === true ? 'Terminating' : 'Running';
 }
 
 function documentOf(value: unknown, format: 'json' | 'yaml'): string {

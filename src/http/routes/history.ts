@@ -32,7 +32,7 @@ export function historyRoutes(app: App, parts: Parts): void {
       schema: {
         summary: 'Who held this address when, or which addresses did this pod hold?',
         description:
-          'Exactly one question: ip, uid, or namespace with name. One row for each time that a pod held an address, the oldest first, finished and host-network pods too.',
+          'Exactly one question: ip, uid, or namespace with name. One row for each time that a pod held an address, the oldest first, finished and host-network pods too: `finished`, `host_network` and `terminating` say how it was last.',
         querystring: query({
           ip: Type.Optional(Text('an IPv4 or IPv6 address', 8192)),
           uid: Type.Optional(Word("the pod's uid")),
@@ -71,7 +71,9 @@ export function historyRoutes(app: App, parts: Parts): void {
       const after = token === undefined ? undefined : keyOf(token);
       if (past?.isReady !== true) throw new Problem('not_synced', ERRORS.not_synced.meaning);
       const [now, reach] = [past.now(), past.reach];
-      const since = Math.max(reach, instantParameter('since', question.since, now) ?? reach);
+      const asked = instantParameter('since', question.since, now) ?? reach;
+      if (asked > now) throw new Problem('invalid_request', 'since: lies in the future');
+      const since = Math.max(reach, asked);
       const until = instantParameter('until', question.until, now) ?? Infinity;
       scans.take(reply.raw);
       const take = parts.room.begin(reply.raw);

@@ -10,7 +10,7 @@ import { toIntervals } from './index/history/piece.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
 import { coursesIn, distinctCourses, distinctWindows, join, windowAround } from './index/history/recall.ts';
 import type { Course, Joined, Window } from './index/history/recall.ts';
-import { commonHoles, holesBetween, holesSince, Unwatched } from './index/history/unwatched.ts';
+import { commonHoles, holesBetween, holesSince, joinedWhereTheyMeet, Unwatched } from './index/history/unwatched.ts';
 import type { Hole } from './index/history/unwatched.ts';
 import type { IpRecorder } from './ip-recorder.ts';
 
@@ -242,7 +242,7 @@ export class JoinedPast {
         found.old,
         unwatched,
       ),
-      holes: holes.filter((hole) => hole.from < until && (hole.until ?? Infinity) > since),
+      holes: joinedWhereTheyMeet(holes).filter((hole) => hole.from < until && (hole.until ?? Infinity) > since),
     };
   }
 

@@ -6,7 +6,7 @@ import type { Hole, Unwatched } from './unwatched.ts';
 
 /** Who answered for an address at a moment that has passed. */
 export type Then =
-  /** `inferred`: nobody was watching, and the same pod, and nobody else, held it before and after. */
+  /** `inferred`: nobody was watching, and the same pod, and nobody else, is known to have held it before and after. */
   | { readonly kind: 'one'; readonly tenure: Tenure; readonly inferred: boolean }
   | { readonly kind: 'ambiguous'; readonly candidates: readonly Holder[] }
   | { readonly kind: 'none'; readonly reason: NoneReason }
@@ -36,7 +36,7 @@ export function answerThen(ip: string, moment: Moment, known: Known): Then {
   const { intervals, unwatched } = known;
   const hole = unwatched.around(moment);
   if (hole) {
-    const same = sameThroughout(ip, hole, known);
+    const same = sameSince(ip, moment, hole, known);
     return same ? one(same, known, true) : notObserved(moment, known);
   }
   const at = intervals.filter((interval) => covers(interval, moment));
@@ -62,22 +62,23 @@ function answerOf(ip: string, at: readonly Interval[], { view, isHostIp }: Known
   return answer({ holders: () => claims, isHostIp, isUnreadable: () => isUnreadable }, ip, view);
 }
 
-/** The claim that answered at every moment of a hole at which anything is known. */
-function sameThroughout(ip: string, { from, until }: Hole, known: Known): Claim | undefined {
+/**
+ * The claim that answered when anything was heard last up to a moment in a hole, and whenever anything was heard from then to its end. Nothing
+ * is heard of before it happens: what was heard up to the moment was over by then, what was heard later may have been so already.
+ */
+function sameSince(ip: string, moment: Moment, { from, until }: Hole, known: Known): Claim | undefined {
   if (from === -Infinity || until === undefined) return undefined;
   const touching = known.intervals.filter(
     (interval) => interval.from <= until && (interval.until === undefined || interval.until >= from),
   );
-  const moments = new Set([from, until, ...touching.flatMap((one) => [one.from, one.until ?? until])]);
+  const heard = touching.flatMap((one) => [one.from, one.until ?? until]).filter((at) => at > from && at < until);
+  const since = heard.filter((at) => at <= moment).reduce((a, b) => Math.max(a, b), from);
   let same: Claim | undefined;
-  for (const moment of moments) {
-    if (moment < from || moment > until) continue;
-    const at = touching.filter((one) => covers(one, moment));
+  for (const at of new Set([since, ...heard.filter((one) => one > moment), until])) {
+    const there = touching.filter((one) => covers(one, at));
     // One that was gone as soon as it was heard of did hold the address for some time.
-    const passing = touching.filter(
-      (one) => one.from === moment && one.until === moment && moment > from && !one.goesOn,
-    );
-    for (const claimants of passing.length === 0 ? [at] : [at, [...at, ...passing]]) {
+    const passing = touching.filter((one) => one.from === at && one.until === at && at > since && !one.goesOn);
+    for (const claimants of passing.length === 0 ? [there] : [there, [...there, ...passing]]) {
       const found = answerOf(ip, claimants, known);
       if (found.kind !== 'one' || (same && same.uid !== found.pod.uid)) return undefined;
       same ??= found.pod;

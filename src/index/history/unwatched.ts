@@ -20,7 +20,7 @@ const MOST_HOLES = 1_000;
 export class Unwatched {
   #holes: readonly Hole[];
 
-  /** The holes in order, none touching another, the first of them from -Infinity. */
+  /** The holes in order, none overlapping another, the first of them from -Infinity. */
   constructor(holes: readonly Hole[] = [{ from: -Infinity, until: undefined }]) {
     this.#holes = holes;
   }
@@ -128,6 +128,17 @@ export function commonHoles(a: readonly Hole[], b: readonly Hole[]): readonly Ho
     if (endOfOne <= endOfOther) i++;
     else j++;
   }
+}
+
+/** For people: one hole where two meet, though it is known how it was at that very moment. */
+export function joinedWhereTheyMeet(holes: readonly Hole[]): readonly Hole[] {
+  const joined: Hole[] = [];
+  for (const hole of holes) {
+    const last = joined.at(-1);
+    if (last && last.until === hole.from) joined.splice(-1, 1, { from: last.from, until: hole.until });
+    else joined.push(hole);
+  }
+  return joined;
 }
 
 /** Of somebody who has forgotten what was before `reach`. */

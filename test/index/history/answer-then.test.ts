@@ -121,7 +121,7 @@ test('in a hole the same pod on both sides is inferred; otherwise both sides are
     ['nobody on either side', [], 'not-observed |'],
     ['gone before, another long after', [on('a', 10, 20), on('b', 90)], 'not-observed a|b'],
     ['begun as the hole began', [on('a', 40)], 'a (inferred) 40..'],
-    ['begun in the hole', [on('a', 45)], 'not-observed a|a'],
+    ['begun in the hole, later', [on('a', 55)], 'not-observed |a'],
     ['away for a moment of the hole', [on('a', 10, 52), on('a', 53)], 'not-observed a|a'],
     [
       'relabelled in the hole',
@@ -143,6 +143,33 @@ test('in a hole the same pod on both sides is inferred; otherwise both sides are
     assert.equal(ask(50, intervals, { unwatched: watched([40, 60]) }), expected, name);
   }
   assert.equal(ask(50, [on('a', 10)], { unwatched: watched([40, undefined]) }), 'not-observed a|a', 'it lasts');
+});
+
+test('in a hole what was heard up to the moment is known, and what was heard later may have been so already', () => {
+  const rows: readonly (readonly [string, readonly Interval[], number, string])[] = [
+    ['before it was heard of', [on('a', 45)], 44, 'not-observed |a'],
+    ['as it was heard of', [on('a', 45)], 45, 'a (inferred) <=45..'],
+    ['after it was heard of', [on('a', 45)], 50, 'a (inferred) <=45..'],
+    ['and gone long after', [on('a', 45, 90)], 50, 'a (inferred) <=45..90'],
+    ['and heard to be gone in the hole', [on('a', 45, 55)], 50, 'not-observed a|'],
+    ['and gone as the hole ended', [on('a', 45, 60)], 50, 'not-observed a|'],
+    ['after another one', [on('b', 10, 45), on('a', 45)], 50, 'a (inferred) <=45..'],
+    ['before another one joined it', [on('a', 45), on('b', 55)], 50, 'not-observed a|a'],
+    ['after another one beside it had gone', [on('a', 10), on('b', 20, 45)], 50, 'a (inferred) 10..'],
+    [
+      'another one heard later, and something between',
+      [on('a', 10, 52, { goesOn: true }), on('a', 52, undefined, { heldFrom: 10 }), on('b', 55, 57)],
+      50,
+      'not-observed a|a',
+    ],
+    ['after one that was gone as soon as it was heard of', [on('a', 10), on('b', 45, 45)], 50, 'a (inferred) 10..'],
+    ['before one that was gone as soon as it was heard of', [on('a', 45), on('b', 55, 55)], 50, 'not-observed a|a'],
+    ['away for a moment, and back', [on('a', 10, 43), on('a', 45)], 50, 'a (inferred) <=45..'],
+    ['while it was away', [on('a', 10, 43), on('a', 45)], 44, 'not-observed a|a'],
+  ];
+  for (const [name, intervals, at, expected] of rows) {
+    assert.equal(ask(at, intervals, { unwatched: watched([40, 60]) }), expected, name);
+  }
 });
 
 test('how it was at both ends of a hole is known', () => {

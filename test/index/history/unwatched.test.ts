@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { assert as check, array, integer, property, tuple } from 'fast-check';
 import { test } from 'node:test';
-import { commonHoles, holesBetween, holesSince, Unwatched } from '../../../src/index/history/unwatched.ts';
+import {
+  commonHoles,
+  holesBetween,
+  holesSince,
+  joinedWhereTheyMeet,
+  Unwatched,
+} from '../../../src/index/history/unwatched.ts';
 import type { Hole } from '../../../src/index/history/unwatched.ts';
 
 const END = 40;
@@ -47,4 +53,16 @@ test('holes are what is left by those who watched, the common ones where none of
 test('who watches for ever leaves no open hole', () => {
   assert.deepEqual(holesBetween([{ from: 5, until: Infinity }]), [{ from: -Infinity, until: 5 }]);
   assert.deepEqual(holesBetween([]), [{ from: -Infinity, until: undefined }]);
+});
+
+test('two holes with nothing but a moment between them are one for people, and are asked as two', () => {
+  const moment = { from: 5, until: 5 };
+  const holes = holesBetween([moment, { from: 9, until: 12 }]);
+  assert.equal(new Unwatched(holes).around(5), undefined, 'it is known how it was then');
+  assert.deepEqual(joinedWhereTheyMeet(holes), [
+    { from: -Infinity, until: 9 },
+    { from: 12, until: undefined },
+  ]);
+  assert.deepEqual(joinedWhereTheyMeet(holesBetween([moment])), [{ from: -Infinity, until: undefined }]);
+  assert.deepEqual(joinedWhereTheyMeet([]), []);
 });

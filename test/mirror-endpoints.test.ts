@@ -435,6 +435,22 @@ test('password 28P01 from the start on: counted before there is a writer, and no
   assert.equal(await mirror.metric('mirror_leading'), 0);
 });
 
+test('where the table cannot be made, the advice is about TABLE_NAME', async (t) => {
+  const { environment } = await stage(t);
+  const missing = await runMirror(t, { ...environment, TABLE_NAME: 'nowhere.server' });
+  const advised = async (mirror: RunningMirror): Promise<unknown> =>
+    await until('it is advised', () => mirror.lines.find(({ advice }) => advice !== undefined)?.['advice']);
+  assert.equal(await advised(missing), 'there is no schema nowhere: make it, or name another one in TABLE_NAME');
+  await postgres.query(`CREATE ROLE reader LOGIN PASSWORD 'secret'`);
+  const refused = await runMirror(t, {
+    ...environment,
+    PGUSER: 'reader',
+    PGPASSWORD: 'secret',
+    TABLE_NAME: 'public.nobodys',
+  });
+  assert.match(String(await advised(refused)), /TABLE_NAME.*docs\/endpoint-mirror\.md/);
+});
+
 describe('what it answers', () => {
   test('health, ready and metrics, and nothing else', async (t) => {
     const { environment } = await stage(t);

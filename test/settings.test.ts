@@ -324,7 +324,7 @@ test('no two settings share a name, and variables and flags are written as such'
   assert.equal(new Set(settings.map((setting) => flagName(setting))).size, settings.length);
   for (const setting of settings) {
     assert.match(setting.variable, /^[A-Z][A-Z0-9_]+$/);
-    assert.match(setting.flag, /^--[a-z][a-z-]* [<[][a-z]+[\]>]$/);
+    assert.match(setting.flag, /^--[a-z][a-z-]*(, --[a-z][a-z-]*)? [<[][a-z]+[\]>]$/);
   }
 });
 

@@ -1,7 +1,7 @@
 import { createLog } from '../log.ts';
 import { accessOf } from '../sinks/postgres/access.ts';
 import { Database } from '../sinks/postgres/database.ts';
-import { advice } from '../sinks/postgres/error-class.ts';
+import { advice } from '../sinks/postgres/advice.ts';
 import { migrate as bringUp } from '../sinks/postgres/migrate.ts';
 import type { MigrateSettings } from './settings.ts';
 

@@ -1,6 +1,5 @@
 import { Option } from '@commander-js/extra-typings';
 import type { CommandUnknownOpts } from '@commander-js/extra-typings';
-import { flagName } from '../settings/schema.ts';
 import type { Given, Schema, Setting } from '../settings/schema.ts';
 
 /**
@@ -28,7 +27,7 @@ export function givenFor(command: CommandUnknownOpts, schema: Schema, environmen
   const options = command.opts() as Record<string, string | boolean | undefined>;
   const flags: Record<string, string | undefined> = {};
   for (const [key, setting] of Object.entries(schema)) {
-    const value = options[new Option(flagName(setting)).attributeName()];
+    const value = options[new Option(setting.flag).attributeName()];
     if (value !== undefined) flags[key] = String(value);
   }
   return { flags, environment };

@@ -7,7 +7,7 @@ import { oneLine } from '../terminal.ts';
 export interface Setting<T> {
   /** The environment variable. */
   readonly variable: string;
-  /** As commander wants it: `--port <number>`, a boolean as `--partial [bool]`. */
+  /** As commander wants it: `--port <number>`, a boolean as `--partial [bool]`, a second name after the first: `--table, --table-name <name>`. */
   readonly flag: string;
   /** A sentence fragment for the help. */
   readonly help: string;
@@ -61,7 +61,7 @@ export class SettingsError extends Error {
   }
 }
 
-/** `--port <number>` → `--port`. */
+/** `--port <number>` → `--port`; of two names the first. */
 export const flagName = (setting: Setting<unknown>): string => /--[a-z-]+/.exec(setting.flag)?.[0] ?? setting.flag;
 
 /**

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { givenFor } from '../../src/commands/options.ts';
 import { createProgram, withDefaultCommand } from '../../src/commands/program.ts';
+import { MIRROR } from '../../src/mirror-settings.ts';
 import { serveSchema } from '../../src/serve-settings.ts';
 import { LOOKUP } from '../../src/commands/settings.ts';
 import { flagName } from '../../src/settings/schema.ts';
@@ -110,14 +112,29 @@ test('a flag that is given again adds to a list', async () => {
 test('one flag per setting: no two of a command are alike', () => {
   const program = createProgram({ environment: {}, stdin: process.stdin, write() {}, complain() {} }, () => {});
   for (const command of program.commands) {
-    const flags = command.options.map(({ long }) => long);
+    const flags = command.options.flatMap(({ short, long }) => [short, long].filter((flag) => flag !== undefined));
     assert.equal(new Set(flags).size, flags.length, command.name());
   }
   const serve = program.commands.find((command) => command.name() === 'serve');
   assert.deepEqual(
-    serve?.options.map(({ long }) => long),
+    serve?.options.map(({ short, long }) => short ?? long),
     Object.values(serveSchema()).map((setting) => flagName(setting)),
   );
+});
+
+test("serve and mirror-endpoints take the cluster's name by the same flags", () => {
+  for (const [name, schema] of [
+    ['serve', serveSchema()],
+    ['mirror-endpoints', MIRROR],
+  ] as const) {
+    for (const flag of ['--cluster-name', '--cluster']) {
+      const program = createProgram({ environment: {}, stdin: process.stdin, write() {}, complain() {} }, () => {});
+      const command = program.commands.find((one) => one.name() === name);
+      assert.ok(command);
+      command.parseOptions([flag, 'blue']);
+      assert.equal(givenFor(command, schema, {}).flags['clusterName'], 'blue', `${name} ${flag}`);
+    }
+  }
 });
 
 test('a reader that has gone is no failure', async () => {

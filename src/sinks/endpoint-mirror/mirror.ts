@@ -1,5 +1,6 @@
+import { advice } from '../postgres/advice.ts';
 import type { Database, Log } from '../postgres/database.ts';
-import { advice, classify, sqlState } from '../postgres/error-class.ts';
+import { classify, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { PROBLEMS } from '../postgres/standing.ts';

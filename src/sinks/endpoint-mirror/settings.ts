@@ -37,7 +37,7 @@ export const ENDPOINT_MIRROR = {
     example: 'public.server',
     parse: tableName,
   }),
-  clusterName: setting({ ...POSTGRES.clusterName, flag: '--cluster <name>' }),
+  clusterName: setting({ ...POSTGRES.clusterName, flag: '--cluster, --cluster-name <name>' }),
   requeueAfter: setting({
     variable: 'REQUEUE_AFTER',
     flag: '--requeue-after <duration>',

@@ -34,7 +34,7 @@ export async function prepareTable(database: Database, named: TableName, more: r
       });
       return;
     } catch (error) {
-      if (!COLLISIONS.includes(sqlState(error) ?? '')) throw error;
+      if (!COLLISIONS.includes(sqlState(error) ?? '')) throw notMade(named, error);
       columns = (await found()) ?? [];
     }
   }
@@ -45,6 +45,15 @@ export async function prepareTable(database: Database, named: TableName, more: r
     `the table ${named.text} has no ${missing.map((column) => column.name).join(' and no ')}`,
     `ALTER TABLE ${named.text} ${added}; or switch ENRICH_PODS off`,
   );
+}
+
+/** Why the table could not be made, with advice about TABLE_NAME, which nothing else of podwhois' is about. */
+function notMade({ schema, text }: TableName, error: unknown): unknown {
+  const advice = {
+    '3F000': `there is no schema ${schema}: make it, or name another one in TABLE_NAME`,
+    '42501': `the table ${text} (TABLE_NAME) is missing, and this role may not create it: docs/endpoint-mirror.md has the table and the grants`,
+  }[sqlState(error) ?? ''];
+  return advice === undefined ? error : new SetupError((error as Error).message, advice, { cause: error });
 }
 
 /** An index's name has 63 characters at most. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity, rootCertificates } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
+import { SetupError } from './error-class.ts';
 import type { ConnectionSettings } from './settings.ts';
 import type { SslMode } from './ssl-mode.ts';
 
@@ -34,9 +35,19 @@ export function accessOf(settings: ConnectionSettings): Access {
     sslMode: url?.sslMode ?? settings.pgSslMode,
     sslRootCert: url?.sslRootCert ?? settings.pgSslRootCert,
     password: async () =>
-      file === undefined ? (password ?? '') : (await readFile(file, 'utf8')).replace(/\r?\n$/, ''),
+      file === undefined ? (password ?? '') : (await contents('PGPASSWORD_FILE', file)).replace(/\r?\n$/, ''),
     place: `${user}@${host}:${port}/${database}`,
   };
+}
+
+/** Throws a `SetupError` that names the setting: the file may come later, or again. */
+async function contents(setting: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new SetupError(`${setting} (${path}) cannot be read: ${reason}`, `see ${setting}`, { cause });
+  }
 }
 
 /** What TLS a connection needs now; false: none. Read with every connection, since a certificate authority may be replaced. */
@@ -47,7 +58,7 @@ export async function tlsOf({ host, sslMode, sslRootCert }: Access): Promise<Con
   if (sslRootCert === undefined) return { rejectUnauthorized: false };
   return {
     rejectUnauthorized: true,
-    ca: sslRootCert === 'system' ? [...rootCertificates] : await readFile(sslRootCert, 'utf8'),
+    ca: sslRootCert === 'system' ? [...rootCertificates] : await contents('PGSSLROOTCERT', sslRootCert),
     // Not left to `pg`: of an address it tells no name, and the certificate would have to be localhost's.
     checkServerIdentity: (_name, certificate) =>
       sslMode === 'verify-full' ? checkServerIdentity(host, certificate) : undefined,

@@ -6,7 +6,7 @@
  * - `full`: no room on the disk, no memory, too many connections.
  * - `conflict`: a deadlock or a serialization failure: the same transaction again.
  * - `timeout`: a statement took too long: less at once.
- * - `setup`: what a person must put right: password, permission, missing table or schema.
+ * - `setup`: what a person must put right: password, TLS, permission, missing table, schema or file.
  * - `poison`: it is the data.
  */
 export type ErrorClass = 'connection' | 'read-only' | 'full' | 'conflict' | 'timeout' | 'setup' | 'poison';
@@ -48,8 +48,8 @@ export class SetupError extends Error {
   override readonly name: string = 'SetupError';
   readonly advice: string | undefined;
 
-  constructor(message: string, advice?: string) {
-    super(message);
+  constructor(message: string, advice?: string, options?: ErrorOptions) {
+    super(message, options);
     this.advice = advice;
   }
 }
@@ -59,11 +59,14 @@ export class NewerSchema extends SetupError {
   override readonly name = 'NewerSchema';
 }
 
+/** There was an answer, and `pg` does not go on with it. */
+const REFUSED_BY_PG = /does not support SSL connections|client password must be/;
+
 /** Of anything that was thrown on the way to Postgres or by it. What has no code of SQL is a connection that broke or timed out. */
 export function classify(error: unknown): ErrorClass {
   if (error instanceof SetupError) return 'setup';
   const code = sqlState(error);
-  if (code === undefined) return 'connection';
+  if (code === undefined) return REFUSED_BY_PG.test(String((error as Error | null)?.message)) ? 'setup' : 'connection';
   return BY_CODE[code] ?? BY_CLASS[code.slice(0, 2)] ?? 'connection';
 }
 
@@ -72,19 +75,3 @@ export function sqlState(error: unknown): string | undefined {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !/^E[A-Z]{4}$/.test(code) ? code : undefined;
 }
-
-/** What puts it right, where a person must. */
-export function advice(error: unknown): string | undefined {
-  if (error instanceof SetupError) return error.advice;
-  const code = sqlState(error);
-  return code === undefined ? undefined : (ADVICE[code] ?? ADVICE[code.slice(0, 2)]);
-}
-
-const ADVICE: Readonly<Record<string, string>> = {
-  '42P01': 'a table is missing: run "podwhois migrate" as a role that may create it',
-  '3F000': 'the schema is missing: run "podwhois migrate" as a role that may create it',
-  '42501': 'a permission is missing: docs/postgres.md lists the grants',
-  '28P01': 'the password is wrong: see PGPASSWORD_FILE, which is read again with every connection',
-  '28': 'the server refuses the role: see its pg_hba.conf, PGUSER and PGSSLMODE',
-  '3D000': 'the database is missing: see PGDATABASE',
-};

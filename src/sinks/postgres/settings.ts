@@ -119,7 +119,7 @@ export const POSTGRES = {
   ...CONNECTION,
   clusterName: setting({
     variable: 'CLUSTER_NAME',
-    flag: '--cluster-name <name>',
+    flag: '--cluster-name, --cluster <name>',
     help: 'the name of the cluster in every row; no two clusters may share one in the same schema',
     fallback: 'default',
     fallbackText: 'default',

@@ -23,7 +23,8 @@ export const PROBLEMS: Readonly<Partial<Record<ErrorClass, string>>> = {
   connection: 'Postgres does not answer',
   'read-only': 'Postgres takes no writes: it is a standby',
   full: 'Postgres has no room or no connection left',
-  setup: 'Postgres refuses: a permission, a table, a column or the password, see the log',
+  setup:
+    'Postgres cannot be used as it is set up: TLS, the password, a permission, a table, a column or a file, see the log',
 };
 
 /** How it stands in a sentence for everybody, and whether that is well: written within the limit, or by another one. */

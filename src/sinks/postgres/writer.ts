@@ -1,5 +1,6 @@
 import type { Database, Log, Session } from './database.ts';
-import { advice, classify, sqlState } from './error-class.ts';
+import { advice } from './advice.ts';
+import { classify, sqlState } from './error-class.ts';
 import type { ErrorClass } from './error-class.ts';
 import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';

@@ -1,6 +1,7 @@
 import type { Course, Window } from '../../index/history/recall.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
-import { advice, classify } from '../postgres/error-class.ts';
+import { advice } from '../postgres/advice.ts';
+import { classify } from '../postgres/error-class.ts';
 import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { historyStatements } from './history-statements.ts';

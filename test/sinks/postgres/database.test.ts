@@ -6,9 +6,11 @@ import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { advice } from '../../../src/sinks/postgres/advice.ts';
 import { Database, TIME_LIMITS } from '../../../src/sinks/postgres/database.ts';
 import type { TimeLimits } from '../../../src/sinks/postgres/database.ts';
 import { classify, sqlState } from '../../../src/sinks/postgres/error-class.ts';
+import { freePorts } from '../../support/free-ports.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
@@ -172,6 +174,27 @@ test('password 28P01: it is read from its file with every connection, so that a 
     await database.close();
     rmSync(dir, { recursive: true });
   }
+});
+
+test('what is wrong with the settings is told by their names, whatever pg makes of it', async () => {
+  for (const [environment, name] of [
+    [{ PGSSLMODE: 'require' }, /PGSSLMODE=disable/],
+    [{ PGPASSWORD: '' }, /set PGPASSWORD, PGPASSWORD_FILE/],
+    [{ PGPASSWORD: '', PGPASSWORD_FILE: '/nope' }, /^see PGPASSWORD_FILE$/],
+    [{ PGPASSWORD: 'wrong' }, /PGUSER, and PGPASSWORD,/],
+    [{ PGUSER: 'nobody-here' }, /PGUSER, and PGPASSWORD,/],
+  ] as const) {
+    const database = open(environment);
+    const error = await failure(database.transaction(async (session) => await session.query('SELECT 1')));
+    assert.match(advice(error) ?? '', name);
+    assert.equal(classify(error), 'setup');
+    await database.close();
+  }
+  const [port = 0] = await freePorts(1);
+  const database = open({ PGHOST: 'localhost', PGPORT: String(port) });
+  const error = await failure(database.transaction(async (session) => await session.query('SELECT 1')));
+  assert.match(advice(error) ?? '', /PGHOST and PGPORT/);
+  await database.close();
 });
 
 test('after one connection has broken the others are not used again: a failover breaks all', async () => {

@@ -60,6 +60,8 @@ test('modes of TLS that fall back to plain text are refused with the reason, and
   assert.match(problems({ PGSSLMODE: 'verify-ca', PGSSLROOTCERT: 'system' }), /verify-full/);
   assert.equal(problems({ PGSSLMODE: 'verify-full', PGSSLROOTCERT: 'system' }), '');
   assert.equal(read({}).pgSslMode, 'require');
+  // What would be refused is not offered.
+  assert.match(problems({ PGSSLMODE: 'yes' }), /must be one of disable, require, verify-ca, verify-full, for example/);
 });
 
 test('names that SQL would need quotes for are refused', () => {

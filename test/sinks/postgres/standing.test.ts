@@ -24,7 +24,7 @@ for (const [ok, change, message] of [
   [
     false,
     { leading: false, asked: false, failing: 'setup', lagMs: Infinity },
-    'Postgres refuses: a permission, a table, a column or the password, see the log (setup)',
+    'Postgres cannot be used as it is set up: TLS, the password, a permission, a table, a column or a file, see the log (setup)',
   ],
 ] as const satisfies readonly [boolean, Partial<Standing>, string][]) {
   test(`of a writer with ${JSON.stringify(change)} it is said: ${message}`, () => {

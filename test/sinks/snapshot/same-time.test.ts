@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Database, Session } from '../../../src/sinks/postgres/database.ts';
-import { advice, classify } from '../../../src/sinks/postgres/error-class.ts';
+import { advice } from '../../../src/sinks/postgres/advice.ts';
+import { classify } from '../../../src/sinks/postgres/error-class.ts';
 import { requireSameTime } from '../../../src/sinks/snapshot/same-time.ts';
 
 const NOW = 1_800_000_000_000;

@@ -1,0 +1,47 @@
+import { SetupError, sqlState } from './error-class.ts';
+
+/** What puts it right, where a person must; names the settings. undefined: it passes, or nothing is known of it. */
+export function advice(error: unknown): string | undefined {
+  if (error instanceof SetupError) return error.advice;
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  const text = String(message);
+  const said = BY_MESSAGE.find(([pattern]) => pattern.test(text))?.[1];
+  if (said !== undefined) return said;
+  const state = sqlState(error);
+  if (state !== undefined) return BY_STATE[state] ?? BY_STATE[state.slice(0, 2)];
+  return typeof code === 'string' ? BY_CODE.find(([codes]) => codes.test(code))?.[1] : undefined;
+}
+
+const MIGRATE = 'run "podwhois migrate" as a role that may create it';
+
+/** What `pg` says itself has no code, and one code of Postgres may mean several things. */
+const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
+  [
+    /does not support SSL connections/,
+    'switch TLS on in the server, or set PGSSLMODE=disable (sslmode in DATABASE_URL): then all is plain text',
+  ],
+  [/client password must be/, 'the server wants a password: set PGPASSWORD, PGPASSWORD_FILE or DATABASE_URL'],
+  [/^permission denied for database/, `the schema is missing, and this role may not create it: ${MIGRATE}`],
+];
+
+/** By SQLSTATE, or its first two characters. */
+const BY_STATE: Readonly<Record<string, string>> = {
+  '42P01': `a table is missing: ${MIGRATE}`,
+  '3F000': `the schema is missing: ${MIGRATE}`,
+  '42501':
+    'a permission is missing: docs/postgres.md lists the grants, docs/endpoint-mirror.md those of mirror-endpoints',
+  '28P01':
+    'the role or its password is wrong: see PGUSER, and PGPASSWORD, PGPASSWORD_FILE (read again with every connection) or DATABASE_URL',
+  '28': 'the server refuses the role: see its pg_hba.conf, PGUSER and PGSSLMODE, or DATABASE_URL',
+  '3D000': 'the database is missing: see PGDATABASE or DATABASE_URL',
+};
+
+/** Of the system and of TLS. */
+const BY_CODE: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/,
+    'there is no Postgres to be reached: see PGHOST and PGPORT, or DATABASE_URL',
+  ],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, 'the certificate is about another host: see PGHOST and PGSSLMODE'],
+  [/CERT|UNABLE_TO_VERIFY/, 'the certificate comes from somebody else: see PGSSLROOTCERT and PGSSLMODE'],
+];

@@ -13,12 +13,32 @@ import { addSettings, givenFor } from './options.ts';
 import { runningPodwhois } from './running-podwhois.ts';
 import { DEMO, HEALTHCHECK, LOOKUP, MIGRATE } from './settings.ts';
 
-const EXIT_CODES = `
+/** The section of a command's help that says what its exit codes mean. */
+const exitCodes = (done: string, not: string, wrong: string): string => `
 Exit codes:
-  0  done; lookup: every address has its pod; history: somebody had it; healthcheck: well
-  1  the service failed; lookup: an address has no pod, or more than one; history: nobody is known to have had it;
-     healthcheck: not well
-  2  wrong settings, arguments or usage; lookup: an error for any address, or no answer; history: no answer`;
+  0  ${done}
+  1  ${not}
+  2  ${wrong}`;
+
+const USAGE = 'wrong settings, arguments or usage';
+
+const EXIT_CODES = {
+  program: exitCodes(
+    'done',
+    'it failed, or the answer is no: the help of each command says more',
+    `${USAGE}, or no answer`,
+  ),
+  serve: exitCodes('it was told to end, and did', 'the service failed', 'wrong settings or usage'),
+  lookup: exitCodes(
+    'every address has its pod',
+    'an address has no pod, or more than one',
+    `an error for any address, no answer, or ${USAGE}`,
+  ),
+  history: exitCodes('somebody had it', 'nobody is known to have had it', `no answer, or ${USAGE}`),
+  healthcheck: exitCodes('well', 'not well', USAGE),
+  migrate: exitCodes('the tables are as this version wants them', 'Postgres cannot be asked, or refuses', USAGE),
+  'mirror-endpoints': exitCodes('it was told to end, and did', 'the mirror failed', 'wrong settings or usage'),
+};
 
 const EXAMPLES = `
 Examples:
@@ -45,13 +65,13 @@ export function createProgram(
     .exitOverride()
     .configureOutput({ writeOut: edge.write, writeErr: edge.complain })
     .showHelpAfterError('(--help shows what there is)')
-    .addHelpText('after', EXIT_CODES + '\n' + EXAMPLES);
+    .addHelpText('after', EXIT_CODES.program + '\n' + EXAMPLES);
 
   const serve = program.command('serve').description('watch the cluster and answer over HTTP (the default command)');
   addSettings(serve, CORE);
   for (const { name, settings } of capabilities) addSettings(serve, settings, heading(name));
   serve
-    .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
+    .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES.serve}`)
     .action(async (_options, command) => {
       const settings = readServeSettings(givenFor(command, serveSchema(capabilities), edge.environment), capabilities);
       await (await import('./serve.ts')).serve(settings, capabilities);
@@ -86,7 +106,7 @@ export function createProgram(
       new Option('-o, --output <format>', 'how to write the answers').choices(FORMATS).default('table' as const),
     )
     .addOption(new Option('--at <time>', 'who had them then: 2026-11-20T14:03:00Z, or -15m: so long ago'))
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', EXIT_CODES.lookup)
     .action(async (addresses, { output, at }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { lookup } = await import('./lookup.ts');
@@ -114,7 +134,7 @@ export function createProgram(
       new Option('--limit <number>', 'at most so many rows, the oldest').argParser(rowCount).default(undefined, 'all'),
     )
     .addOption(new Option('-o, --output <format>', 'how to write the rows').choices(FORMATS).default('table' as const))
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', EXIT_CODES.history)
     .action(async (ip, { output, since, until, limit }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));
       const { history } = await import('./history.ts');
@@ -128,7 +148,7 @@ export function createProgram(
   addSettings(healthcheck, HEALTHCHECK);
   healthcheck
     .option('--ready', 'ask /ready (has it read the cluster?) instead of /health (is it alive?)')
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', EXIT_CODES.healthcheck)
     .action(async ({ ready = false }, command) => {
       const settings = readSettings(HEALTHCHECK, givenFor(command, HEALTHCHECK, edge.environment));
       const { healthcheck } = await import('./healthcheck.ts');
@@ -138,7 +158,7 @@ export function createProgram(
   const migrate = program
     .command('migrate')
     .description("make podwhois' tables in Postgres, or bring them up to this version, and say what was done")
-    .addHelpText('after', EXIT_CODES);
+    .addHelpText('after', EXIT_CODES.migrate);
   addSettings(migrate, MIGRATE);
   migrate.action(async (_options, command) => {
     const given = givenFor(command, MIGRATE, edge.environment);
@@ -152,7 +172,10 @@ export function createProgram(
     .description('mirror the ready pods behind each Service into a table of Postgres');
   addSettings(mirror, MIRROR);
   mirror
-    .addHelpText('after', `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES}`)
+    .addHelpText(
+      'after',
+      `\nA flag wins over its variable; an empty variable counts as unset.\n${EXIT_CODES['mirror-endpoints']}`,
+    )
     .action(async (_options, command) => {
       const settings = readMirrorSettings(givenFor(command, MIRROR, edge.environment));
       await (await import('./mirror-endpoints.ts')).mirrorEndpoints(settings);

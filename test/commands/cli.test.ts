@@ -49,6 +49,23 @@ for (const [command, schema] of [
   });
 }
 
+test('each command says what its own exit codes mean, and no other', async () => {
+  const meanings: Readonly<Record<string, RegExp>> = {
+    serve: /0 {2}it was told to end.*1 {2}the service failed/,
+    lookup: /0 {2}every address has its pod.*1 {2}an address has no pod/,
+    history: /0 {2}somebody had it.*1 {2}nobody is known to have had it/,
+    healthcheck: /0 {2}well 1 {2}not well/,
+    migrate: /0 {2}the tables are as this version wants them.*1 {2}Postgres cannot be asked/,
+    'mirror-endpoints': /0 {2}it was told to end.*1 {2}the mirror failed/,
+  };
+  for (const [command, meaning] of Object.entries(meanings)) {
+    const { stdout } = await podwhois([command, '--help']);
+    const codes = stdout.slice(stdout.indexOf('Exit codes:')).replaceAll(/\n */g, ' ');
+    assert.match(codes, meaning, command);
+    assert.equal(Object.values(meanings).filter((other) => other.test(codes)).length, 1, command);
+  }
+});
+
 test('help has no colours, wanted or not', async () => {
   for (const environment of [{ FORCE_COLOR: '1' }, { NO_COLOR: '1' }]) {
     assert.ok(!(await podwhois(['--help'], { environment })).stdout.includes('\u001b'));

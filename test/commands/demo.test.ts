@@ -109,7 +109,7 @@ test('every command that the demo prints does what it says', async (t) => {
   const story: Readonly<Record<string, Expected>> = {
     'who had it then': { output: new RegExp(`"name":"${name(before)}".*"inferred":false`) },
     'everybody who had it': { output: new RegExp(`^FROM [^]* ${name(before)} [^]* ${name(now)} `) },
-    'the same in Postgres, where it is kept for 30 days': {
+    'the same in Postgres: your own keeps it for 30 days, this one until the demo ends': {
       output: new RegExp(`^namespace [^]* ${name(before)} +2\\S+ \\S+ +2[^]* ${name(now)} +2\\S+ \\S+ +infinity\n`),
     },
   };

@@ -132,6 +132,11 @@ ${tries(
   [`${calls.podwhois} history ${serverOf(url)}${ip}`, 'everybody who had it'],
   ...(postgresPort === undefined
     ? []
-    : [[sqlCommand(calls, postgresPort, rows), 'the same in Postgres, where it is kept for 30 days'] as const]),
+    : [
+        [
+          sqlCommand(calls, postgresPort, rows),
+          'the same in Postgres: your own keeps it for 30 days, this one until the demo ends',
+        ] as const,
+      ]),
 )}`;
 }

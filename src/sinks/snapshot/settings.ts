@@ -11,7 +11,7 @@ export const SNAPSHOT = {
   snapshot: setting({
     variable: 'SNAPSHOT',
     flag: '--snapshot [bool]',
-    help: 'keep a copy of all pods in Postgres, one row each',
+    help: 'keep in Postgres a copy of all pods, one row each, and who had which address when',
     fallback: false,
     fallbackText: 'false',
     example: 'true',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
@@ -120,7 +121,7 @@ async function stage(t: TestContext, port = postgres.port, more: Readonly<Record
     'it has begun to write down',
     async () => (await ask(`/pod?ip=10.98.0.1&at=-0`)).json['code'] !== 'not_synced',
   );
-  return { service, schema, ask, at, ago };
+  return { service, schema, ask, at, ago, place };
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -149,6 +150,88 @@ test('who had an address before the process began is read from Postgres', async 
   assert.deepEqual([held['held_until'], held['held_until_observed']], [iso(ago(55)), true], 'an end beyond a hole');
   assert.equal((await at(300)).json['reason'], 'beyond-retention');
   assert.equal((await ask(`/pod?ip=${X}&at=${iso(Date.now() + MINUTE)}`)).status, 400);
+});
+
+test('the question of the documentation, who had it then, says in SQL what HTTP says', async (t) => {
+  const { schema, ask, ago, place } = await stage(t);
+  const t0 = 40;
+  /** Of a pod that held the address 50 to 30 minutes ago, unless it says otherwise. */
+  const claims: readonly Partial<Piece>[] = [
+    {},
+    { terminatingFrom: ago(t0), terminatingVersion: '7' },
+    { terminatingFrom: ago(t0 - 1), terminatingVersion: '7' },
+    { finishedFrom: ago(t0), finishedVersion: '7' },
+    { finishedFrom: ago(t0 - 1), finishedVersion: '7' },
+    { terminatingFrom: ago(45), terminatingVersion: '7', finishedFrom: ago(45), finishedVersion: '7' },
+    { until: ago(t0) },
+    { heldFrom: ago(t0 - 1), from: ago(t0 - 1) },
+    { holder: undefined },
+  ];
+  const host = claims.length;
+  const kinds = [...claims.keys(), host];
+  const cases = [
+    [],
+    ...kinds.map((a) => [a]),
+    ...kinds.flatMap((a) => kinds.filter((b) => b >= a && a !== 8).map((b) => [a, b])),
+    ...kinds.flatMap((a) => [
+      [a, 0, 1],
+      [a, 1, 1],
+    ]),
+  ].filter((all) => all.filter((kind) => kind === 8).length < 2); // of what could not be read there is one row
+  const ipOf = (i: number): string => `10.99.1.${i + 1}`;
+  const pieces = cases.flatMap((all, i) =>
+    all.map((kind, n): Piece => {
+      const uid = `${i}-${n}`;
+      const [workload, labels] = [undefined, {}];
+      const who = { uid, namespace: 'shop', name: uid, labels, serviceAccount: 'default', nodeName: 'n', workload };
+      return {
+        ip: ipOf(i),
+        holder: { ...who, hostNetwork: kind === host },
+        heldFrom: ago(50),
+        from: ago(50),
+        until: ago(30),
+        goesOn: false,
+        terminatingFrom: undefined,
+        finishedFrom: undefined,
+        sinceVersion: '6',
+        terminatingVersion: undefined,
+        finishedVersion: undefined,
+        untilVersion: '8',
+        ...claims[kind],
+      };
+    }),
+  );
+  await insertPieces(place, pieces);
+  const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
+  const question = /^WITH asked[^;]*;/m.exec(page)?.[0] ?? '';
+  const inSql = async (ip: string, minutes: number) => {
+    const asked = question
+      .replaceAll('podwhois.', `${schema}.`)
+      .replace("'default'", "'here'")
+      .replace('10.42.0.5', ip)
+      .replace('2026-11-20T14:03:00Z', iso(ago(minutes)));
+    const rows = await postgres.query<{ reason: string | null; name: string | null; terminating: boolean }>(asked);
+    const { reason, terminating } = rows[0] ?? {};
+    return { reason, names: rows.flatMap(({ name }) => name ?? []).toSorted(), terminating };
+  };
+  const reasons = new Set<unknown>();
+  const ips = cases.map((_, i) => ipOf(i));
+  const { json } = await ask('/pods/lookup', { ips, at: iso(ago(t0)) });
+  for (const [i, result] of (json['results'] as Record<string, unknown>[]).entries()) {
+    const pod = result['pod'] as { name: string; terminating: boolean } | undefined;
+    const candidates = (result['candidates'] ?? []) as { name: string }[];
+    const said = await inSql(ipOf(i), t0);
+    const reason = pod ? null : (result['reason'] ?? result['code']);
+    const names = pod ? [pod.name] : candidates.map(({ name }) => name).toSorted();
+    assert.deepEqual([said.reason, said.names], [reason, names], JSON.stringify(cases[i]));
+    if (pod) assert.equal(said.terminating, pod.terminating, JSON.stringify(cases[i]));
+    reasons.add(reason);
+  }
+  assert.deepEqual(reasons, new Set([null, 'no-pod', 'terminal', 'ambiguous', 'host-network', 'not-observed']));
+  assert.deepEqual(
+    [await inSql(X, 90), await inSql(X, 5)].map(({ reason }) => reason),
+    ['not-observed', 'not-observed'],
+  );
 });
 
 test('in a hole it is inferred, or said who had the address on either side', async (t) => {

@@ -150,6 +150,21 @@ test('a role with no more than the documented grants keeps the snapshot, without
   });
 });
 
+test('every column of every table and view that holds pods and their past is documented, and no other', async () => {
+  const schema = postgres.schema();
+  await migrate(postgres.settings({ PODWHOIS_SCHEMA: schema }), () => {});
+  const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
+  for (const table of ['pods', 'pods_by_ip', 'ip_history', 'ip_history_watched']) {
+    const section = page.split(`### \`${table}\`\n`)[1]?.split('\n##')[0] ?? '';
+    const documented = [...section.matchAll(/^\| (`[^|]*)\|/gm)].flatMap(([, cell = '']) => cell.match(/\w+/g) ?? []);
+    const columns = await postgres.query<{ name: string }>(
+      'SELECT column_name::text AS name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2',
+      [schema, table],
+    );
+    assert.deepEqual(documented.toSorted(), columns.map(({ name }) => name).toSorted(), table);
+  }
+});
+
 test('the questions of the documentation are answered', async (t) => {
   const schema = postgres.schema();
   const service = await serve(t, schema, { CLUSTER_NAME: 'default' });
@@ -157,7 +172,7 @@ test('the questions of the documentation are answered', async (t) => {
     (await postgres.query<{ count: string }>(`SELECT count(*) FROM ${schema}.pods`))[0]?.count ?? '';
   await until('all are there', async () => service.source.synced && (await rows()) === String(service.index.size));
   const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
-  const questions = page.slice(page.indexOf('## Five questions')).match(/^SELECT[^;]*;/gm) ?? [];
+  const questions = page.slice(page.indexOf('## Five questions')).match(/^(?:SELECT|WITH)[^;]*;/gm) ?? [];
   assert.equal(questions.length, 5);
   const pod = [...service.index.walk()].find(
     (one) => !one.hostNetwork && one.phase === 'Running' && one.podIps.length > 0,
@@ -182,8 +197,8 @@ test('the questions of the documentation are answered', async (t) => {
   );
   assert.deepEqual([who?.[0]?.['namespace'], who?.[0]?.['name']], [pod?.namespace, pod?.name]);
   assert.deepEqual(
-    then?.map(({ namespace, name, watched }) => [namespace, name, watched]),
-    [[pod?.namespace, pod?.name, true]],
+    then?.map(({ namespace, name, reason }) => [namespace, name, reason]),
+    [[pod?.namespace, pod?.name, null]],
   );
   assert.deepEqual(age?.map(({ sink }) => String(sink)).sort(), ['history', 'snapshot']);
   assert.ok((images?.length ?? 0) > 0);

@@ -8,6 +8,8 @@ export interface Slice {
   readonly resourceVersion: string;
   /** A sentence for `/ready?verbose`. */
   readonly problem: string | undefined;
+  /** Resolves when it is as fresh as this call, or when the signal is aborted; rejects when that cannot be found out. */
+  prove(signal: AbortSignal): Promise<void>;
 }
 
 /** One per slice, for `/ready?verbose`. */
@@ -54,6 +56,11 @@ export class Slices {
   /** Up to this version all slices have everything. It moves while no pod changes, too. */
   get reachedVersion(): string {
     return this.#all.map(({ resourceVersion }) => resourceVersion).reduce(older, this.#all[0]?.resourceVersion ?? '');
+  }
+
+  /** Resolves when all are as fresh as this call, or when the signal is aborted; rejects when that cannot be found out of one. */
+  async prove(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#all.map(async (slice) => await slice.prove(signal)));
   }
 
   details(): readonly SliceDetail[] {

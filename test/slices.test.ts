@@ -8,6 +8,7 @@ const slice = (age: number, resourceVersion: string, more: Partial<Slice> = {}):
   ageMs: () => age,
   resourceVersion,
   problem: undefined,
+  prove: async () => await Promise.resolve(),
   ...more,
 });
 

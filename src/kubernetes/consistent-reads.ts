@@ -46,7 +46,7 @@ export class ConsistentReads<T extends ApiObject> {
       if (signal.aborted) return;
       const sentAt = clock.now();
       try {
-        await this.#read(signal);
+        await this.read(signal);
         mayHurry = true;
         if (this.#failed) this.#options.onRecovered();
         this.#failed = false;
@@ -67,7 +67,8 @@ export class ConsistentReads<T extends ApiObject> {
     }
   }
 
-  async #read(signal: AbortSignal): Promise<void> {
+  /** One read, beside those that have their time. Rejects when it fails. */
+  async read(signal: AbortSignal): Promise<void> {
     const { slice, requestList } = this.#options;
     const { clock, listWatch, metrics, progress } = slice;
     const sent = progress.sending(clock.now());

@@ -28,6 +28,7 @@ export interface ReflectorOptions<T extends ApiObject> {
 }
 
 const AFTER_MISTAKE_MS = 1_000;
+const PROOF_STEP_MS = 20;
 
 /**
  * Keeps one slice of a store as the API server has it, whatever happens (rules B, C1). Three loops, which share `Progress`
@@ -117,6 +118,20 @@ export class Reflector<T extends ApiObject> {
   /** What is wrong now, as a sentence. */
   get problem(): string | undefined {
     return this.#slice.complaints.sentences;
+  }
+
+  /**
+   * Rule C1, now: resolves when everything that was so at this call is in the store, or when the signal is aborted. Rejects when the
+   * consistent read fails. For `run` to be running.
+   */
+  async prove(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#slice;
+    const since = clock.now();
+    const isProven = (): boolean => this.ageMs() <= clock.now() - since;
+    await this.#reads.read(signal);
+    if (isProven()) return;
+    this.#watches.askHowFar();
+    while (!isProven() && !signal.aborted) await clock.sleep(PROOF_STEP_MS, signal);
   }
 
   /** Resolves when the signal is aborted; no timer and no connection is left then. */

@@ -33,6 +33,8 @@ const OUTAGE_MS = 2_000;
 const WORTHWHILE_MS = 500;
 /** And one that brought something is, but not more than so often: half of what rule B3 lets us be blind. */
 const APART_MS = 50;
+/** A second until its bookmark. */
+const SHORT_SECONDS = 3;
 
 /** Something in the stream needs a list (rule B6). */
 class Corrupt extends Error {
@@ -56,6 +58,8 @@ export class Watches<T extends ApiObject> {
   #current: AbortController | undefined;
   #failed = false;
   #isOpen = false;
+  /** The next one. */
+  #isShort = false;
   /** When something was heard of the API server last. */
   #heardAt = -Infinity;
   /** While watching fails: when something was heard last before. */
@@ -82,6 +86,16 @@ export class Watches<T extends ApiObject> {
     if (rebuilt) this.#current?.abort();
     this.#heard();
     this.#bell.ring();
+  }
+
+  /**
+   * Begins the current watch anew, so short that a bookmark comes after a second: the API server sends one 2 s before it ends a watch.
+   * Without it the stream says only after up to `watchMs` how far it has come, where pods do not change and other objects do.
+   */
+  askHowFar(): void {
+    if (!this.#isOpen) return;
+    this.#isShort = true;
+    this.#current?.abort();
   }
 
   /** The API server answers again: a watch that waits for nothing but its back-off need not. */
@@ -159,6 +173,9 @@ export class Watches<T extends ApiObject> {
   /** Shorter than asked for by up to a fifth, so that a bookmark always comes within a third of READY_MAX_STALENESS. */
   #seconds(): number {
     const { watchMs, slice } = this.#options;
+    const isShort = this.#isShort;
+    this.#isShort = false;
+    if (isShort) return SHORT_SECONDS;
     return Math.max(5, Math.round((watchMs / 1000) * (1 - slice.clock.random() / 5)));
   }
 

@@ -106,3 +106,44 @@ test('a read that fails is tried again within 5 s, and once the API server answe
   await clock.advance(6_000);
   assert.ok(reflector.ageMs() < 6_000, `${reflector.ageMs()} ms`);
 });
+
+test('C1 a proof that is asked for: at once where versions stand still, else by the bookmark of a short watch', async (t) => {
+  const { cluster, clock, reflector } = await synced(t);
+  const { signal } = new AbortController();
+  const seconds: number[] = [];
+  const watch = cluster.watch.bind(cluster);
+  cluster.watch = (from, options) => {
+    seconds.push(options.seconds);
+    return watch(from, options);
+  };
+  await clock.advance(10_000);
+  assert.equal(reflector.ageMs(), 10_000);
+  await reflector.prove(signal);
+  assert.equal(reflector.ageMs(), 0);
+  cluster.tick(); // something else in the cluster changes
+  await clock.advance(7_000);
+  let proven = false;
+  const proving = reflector.prove(signal).then(() => (proven = true));
+  await clock.advance(1_000);
+  assert.equal(proven, false);
+  assert.deepEqual(seconds, [3]);
+  cluster.bookmark();
+  await clock.advance(100);
+  await proving;
+  assert.ok(reflector.ageMs() <= 1_100, `${reflector.ageMs()}`);
+});
+
+test('C1 a proof that is asked for rejects when the read fails, and waits no longer than its signal', async (t) => {
+  const { cluster, clock, reflector } = await synced(t);
+  cluster.tick();
+  const limit = new AbortController();
+  const proving = reflector.prove(limit.signal);
+  await clock.advance(5_000);
+  limit.abort();
+  await clock.advance(100);
+  await proving;
+  cluster.intercept = ({ verb }) => {
+    if (verb === 'read') throw new Error('refused');
+  };
+  await assert.rejects(reflector.prove(new AbortController().signal), /refused/);
+});

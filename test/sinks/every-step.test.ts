@@ -120,7 +120,7 @@ describe('a snapshot', () => {
       },
       index,
       recorder: new RecordedIndex().recorder,
-      source: { synced: true, ageMs: () => 0 },
+      source: { synced: true, ageMs: () => 0, prove: async () => await Promise.resolve() },
       clock: hastyClock(t),
       log: keptLog().log,
       metrics: {

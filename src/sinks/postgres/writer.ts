@@ -148,7 +148,10 @@ export class Writer {
 
   async #last(): Promise<void> {
     this.#collect();
-    if (this.leading && this.#prepared && !this.#doubt && this.#dirty.size > 0 && this.#options.target.ready) {
+    const { target } = this.#options;
+    // A target that makes claims makes a last one.
+    const isBehind = this.#dirty.size > 0 || target.claim !== undefined;
+    if (this.leading && this.#prepared && !this.#doubt && isBehind && target.ready) {
       await this.#attempt({ kind: 'flush' });
     }
   }

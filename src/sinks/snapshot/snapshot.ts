@@ -26,7 +26,7 @@ export interface Surroundings {
   readonly settings: SnapshotSettings & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
   readonly index: PodIndex;
   readonly recorder: Recorded;
-  readonly source: { readonly synced: boolean; ageMs(): number };
+  readonly source: { readonly synced: boolean; ageMs(): number; prove(signal: AbortSignal): Promise<void> };
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -71,7 +71,13 @@ export function plug(surroundings: Surroundings): Snapshot {
       { name: 'SNAPSHOT', ...pods.standing() },
       ...(history ? [{ name: 'SNAPSHOT_HISTORY_RETENTION', ...history.standing() }] : []),
     ],
-    close: async () => void (await Promise.all([pods.close(), history?.close(), reading?.database.close()])),
+    close: async () => {
+      const closeHistory = async (): Promise<void> => {
+        if (history?.writer.leading) await proven(surroundings);
+        await history?.close();
+      };
+      await Promise.all([pods.close(), closeHistory(), reading?.database.close()]);
+    },
   };
 }
 
@@ -114,6 +120,23 @@ function run(
     },
   };
 }
+
+/**
+ * Finds out that all until now has been heard of. The last flush claims the time up to the last proof, and that is half a minute old at any
+ * moment: after a restart it would be a hole.
+ */
+async function proven({ source, log }: Surroundings): Promise<void> {
+  const limit = AbortSignal.timeout(LAST_PROOF_MS);
+  try {
+    await source.prove(limit);
+    limit.throwIfAborted();
+  } catch (err) {
+    log.info({ err }, 'the last seconds of the history are not proven, and will be a hole');
+  }
+}
+
+/** Usually milliseconds; a bookmark of a watch that is asked for takes one to two seconds. */
+const LAST_PROOF_MS = 2_500;
 
 /** By connections of its own: a question waits for no writer. */
 function readerOf({ settings, clock, log, metrics }: Surroundings) {

@@ -190,7 +190,7 @@ function watchChecks(details: ReturnType<Slices['details']>, limit: number): rea
 }
 
 const LEASE = {
-  unknown: 'not known yet',
+  unknown: 'not known: Postgres has not said who writes',
   held: 'this process writes',
   elsewhere: 'another process writes',
   none: 'there is none, for the role may not have the schema it would be in: only one process may run',

@@ -18,6 +18,7 @@ import {
 import type { MirrorStage, RunningMirror } from './support/mirror-stage.ts';
 import { startPostgres } from './support/real-postgres.ts';
 import type { RealPostgres } from './support/real-postgres.ts';
+import { TcpProxy } from './support/tcp-proxy.ts';
 import { until } from './support/until.ts';
 
 let postgres: RealPostgres;
@@ -449,6 +450,34 @@ test('where the table cannot be made, the advice is about TABLE_NAME', async (t)
     TABLE_NAME: 'public.nobodys',
   });
   assert.match(String(await advised(refused)), /TABLE_NAME.*docs\/endpoint-mirror\.md/);
+});
+
+test('the only mirror, while Postgres is away: who writes is not known', async (t) => {
+  const { environment } = await stage(t);
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const mirror = await runMirror(t, { ...environment, PGPORT: String(proxy.port) });
+  await mirror.untilReady();
+  assert.equal((await mirror.check('lease'))?.message, 'this process writes');
+  proxy.blackHole = true;
+  proxy.cut();
+  await until('it is noticed', async () => (await mirror.check('postgres'))?.ok === false);
+  assert.equal((await mirror.check('lease'))?.message, 'not known: Postgres has not said who writes');
+  proxy.blackHole = false;
+  proxy.cut();
+  await mirror.untilReady();
+  assert.equal((await mirror.check('lease'))?.message, 'this process writes');
+});
+
+test('what keeps it from Postgres from the start on is said once, not with each attempt', async (t) => {
+  const { environment } = await stage(t);
+  const mirror = await runMirror(t, { ...environment, PGSSLMODE: 'require' });
+  const attempts = async (): Promise<number> =>
+    Number(/^podwhois_mirror_failures_total\{kind="setup"\} (\d+)$/m.exec((await mirror.get('/metrics')).text)?.[1]);
+  await until('it has tried three times', async () => (await attempts()) >= 3);
+  const said = mirror.lines.filter(({ msg }) => msg === 'Postgres cannot be used yet');
+  assert.equal(said.length, 1);
+  assert.match(String(said[0]?.['advice']), /PGSSLMODE=disable/);
 });
 
 describe('what it answers', () => {

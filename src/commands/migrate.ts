@@ -1,7 +1,7 @@
 import { createLog } from '../log.ts';
 import { accessOf } from '../sinks/postgres/access.ts';
 import { Database } from '../sinks/postgres/database.ts';
-import { advice } from '../sinks/postgres/advice.ts';
+import { advice, messageOf } from '../sinks/postgres/advice.ts';
 import { migrate as bringUp } from '../sinks/postgres/migrate.ts';
 import type { MigrateSettings } from './settings.ts';
 
@@ -15,7 +15,7 @@ export async function migrate(settings: MigrateSettings, write: (text: string) =
     write(applied.length === 0 ? `nothing to do: ${where}\n` : `made ${applied.join(', ')}: ${where}\n`);
   } catch (error) {
     const hint = advice(error);
-    const message = `${where}: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `${where}: ${messageOf(error)}`;
     throw new Error(hint === undefined ? message : `${message} (${hint})`, { cause: error });
   } finally {
     await database.close();

@@ -1,8 +1,9 @@
-import { advice } from '../postgres/advice.ts';
+import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log } from '../postgres/database.ts';
 import { classify, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
+import { Reminder } from '../postgres/reminder.ts';
 import { PROBLEMS } from '../postgres/standing.ts';
 import { mirrored } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
@@ -139,6 +140,7 @@ export class EndpointMirror {
     const { database, schema, cluster, table, part, holder, clock, log } = this.#options;
     const sink = `endpoint-mirror ${table.text}${part}`;
     const [first, longest] = PAUSES;
+    const reminder = new Reminder();
     for (let pause: number = first; !signal.aborted; pause = Math.min(longest, 2 * pause)) {
       try {
         await migrate(database, schema);
@@ -151,7 +153,9 @@ export class EndpointMirror {
         const kind = classify(error);
         this.#early.set(kind, 1 + (this.#early.get(kind) ?? 0));
         this.#problem = 'Postgres does not answer as it should, see the log';
-        log.error({ database: database.place, err: error, advice: advice(error) }, 'Postgres cannot be used yet');
+        if (reminder.isDue(error, clock.now())) {
+          log.error({ database: database.place, ...failureOf(error) }, 'Postgres cannot be used yet');
+        }
         await clock.sleep(pause, signal);
       }
     }

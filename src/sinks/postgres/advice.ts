@@ -1,4 +1,5 @@
-import { SetupError, sqlState } from './error-class.ts';
+import { classify, SetupError, sqlState } from './error-class.ts';
+import type { ErrorClass } from './error-class.ts';
 
 /** What puts it right, where a person must; names the settings. undefined: it passes, or nothing is known of it. */
 export function advice(error: unknown): string | undefined {
@@ -10,6 +11,33 @@ export function advice(error: unknown): string | undefined {
   const state = sqlState(error);
   if (state !== undefined) return BY_STATE[state] ?? BY_STATE[state.slice(0, 2)];
   return typeof code === 'string' ? BY_CODE.find(([codes]) => codes.test(code))?.[1] : undefined;
+}
+
+/** What a line of the log says of it. */
+export interface Failure {
+  readonly err: unknown;
+  readonly class: ErrorClass;
+  readonly advice: string | undefined;
+}
+
+/** A stack is told of a mistake of ours alone: that of whatever a database, a network or a person does leads into `pg`. */
+export function failureOf(error: unknown): Failure {
+  const isOurs = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  const hasCode = (error as { code?: unknown } | null | undefined)?.code !== undefined;
+  const err = error instanceof Error && (hasCode || !isOurs) ? withoutStack(error) : error;
+  return { err, class: classify(error), advice: advice(error) };
+}
+
+function withoutStack(error: Error): Error {
+  const { name, cause, code } = error as Error & { readonly code?: unknown };
+  const short = new Error(messageOf(error), { cause });
+  return Object.assign(short, { name, stack: undefined, ...(code !== undefined && { code }) });
+}
+
+/** A host with several addresses has as many failures, and no message of its own. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 const MIGRATE = 'run "podwhois migrate" as a role that may create it';

@@ -6,6 +6,7 @@ import copy from 'pg-copy-streams';
 import { pipeline } from 'node:stream/promises';
 import { tlsOf } from './access.ts';
 import type { Access } from './access.ts';
+import { failureOf } from './advice.ts';
 import { classify } from './error-class.ts';
 
 /** What of a log is needed here. */
@@ -97,7 +98,7 @@ export class Database {
     this.#pool.on('connect', (client) => this.#madeAt.set(client, this.#age));
     this.#pool.on('error', (err) => {
       this.#age++;
-      log.warn({ err }, 'an idle connection to Postgres has ended');
+      log.warn({ ...failureOf(err) }, 'an idle connection to Postgres has ended');
     });
   }
 

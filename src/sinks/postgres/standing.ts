@@ -3,7 +3,7 @@ import type { ErrorClass } from './error-class.ts';
 
 /** What a writer knows of itself. */
 export interface Standing {
-  /** It has asked for the lease once. */
+  /** It has asked for the lease since it last lost sight of it. */
   readonly asked: boolean;
   /** It is the one that writes. */
   readonly leading: boolean;

@@ -1,11 +1,12 @@
 import type { Database, Log, Session } from './database.ts';
-import { advice } from './advice.ts';
+import { failureOf } from './advice.ts';
 import { classify, sqlState } from './error-class.ts';
 import type { ErrorClass } from './error-class.ts';
 import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';
 import { afterFailure, afterSuccess, nextFlush, nextStep, NO_TROUBLE, secondLook } from './plan.ts';
 import type { Pace, Step, Trouble } from './plan.ts';
+import { Reminder } from './reminder.ts';
 import type { Target } from './target.ts';
 
 export interface Clock {
@@ -39,7 +40,6 @@ export interface WriterCounts {
 /** As long as the last flush may take when the process ends. */
 const LAST_FLUSH_MS = 5_000;
 /** What stays wrong is said again this often. */
-const REMIND_MS = 60_000;
 /** What cannot be compared yet. */
 const LATER_MS = 1_000;
 const PRUNE_EVERY_MS = 60_000;
@@ -80,8 +80,7 @@ export class Writer {
   #retryAt = 0;
   #shrunkenSince: number | undefined;
   #copy = true;
-  #said = '';
-  #saidAt = 0;
+  readonly #reminder = new Reminder();
   #failing: ErrorClass | undefined;
   #asked = false;
   #wake = new AbortController();
@@ -105,7 +104,7 @@ export class Writer {
     return this.#poison;
   }
 
-  /** Whether it has been asked for the lease once, so that `leading` says something. */
+  /** Whether it has asked for the lease since it last lost sight of it, so that `leading` says something. */
   get asked(): boolean {
     return this.#asked || this.#options.lease === undefined;
   }
@@ -237,7 +236,7 @@ export class Writer {
           break;
       }
       this.#failing = undefined;
-      if (step.kind === 'compare' || step.kind === 'flush') this.#said = '';
+      if (step.kind === 'compare' || step.kind === 'flush') this.#reminder.forget();
     } catch (error) {
       this.#failed(error);
     }
@@ -362,21 +361,22 @@ export class Writer {
     // No right to temporary tables, or an engine that has none: arrays do it too.
     if (this.#copy && isAboutTemporaryTables(error)) {
       this.#copy = false;
-      log.warn({ table: target.name, err: error }, 'there are no temporary tables here: going on with arrays');
+      log.warn({ table: target.name, ...failureOf(error) }, 'there are no temporary tables here: going on with arrays');
       return;
     }
     const { trouble, delayMs, doubt, unprepared } = afterFailure(this.#trouble, failure, this.#writing, clock.random());
     this.#trouble = trouble;
     this.#retryAt = now + delayMs;
-    if (doubt) this.#doubt = true;
+    if (doubt) {
+      this.#doubt = true;
+      this.#asked = false;
+    }
     if (unprepared) this.#prepared = false;
     // Whether the lease is still ours is asked again, not believed.
     if (doubt) lease?.forget();
-    const key = `${failure} ${sqlState(error)}`;
-    if (key === this.#said && now - this.#saidAt < REMIND_MS) return;
-    [this.#said, this.#saidAt] = [key, now];
+    if (!this.#reminder.isDue(error, now)) return;
     log.error(
-      { table: target.name, database: database.place, err: error, advice: advice(error) },
+      { table: target.name, database: database.place, ...failureOf(error) },
       'Postgres cannot be written: trying again',
     );
   }

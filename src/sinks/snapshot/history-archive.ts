@@ -1,7 +1,6 @@
 import type { Course, Window } from '../../index/history/recall.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
-import { advice } from '../postgres/advice.ts';
-import { classify } from '../postgres/error-class.ts';
+import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { historyStatements } from './history-statements.ts';
@@ -156,7 +155,7 @@ export class HistoryArchive {
     if (clock.now() - this.#saidAt < REMIND_MS) return;
     this.#saidAt = clock.now();
     log.warn(
-      { database: database.place, err: error, class: classify(error), advice: advice(error) },
+      { database: database.place, ...failureOf(error) },
       'the history in Postgres cannot be read: what memory does not know is not answered',
     );
   }

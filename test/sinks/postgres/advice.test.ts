@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createLog } from '../../../src/log.ts';
 import { readSettings } from '../../../src/settings/schema.ts';
 import { accessOf, tlsOf } from '../../../src/sinks/postgres/access.ts';
-import { advice } from '../../../src/sinks/postgres/advice.ts';
+import { advice, failureOf } from '../../../src/sinks/postgres/advice.ts';
 import { classify } from '../../../src/sinks/postgres/error-class.ts';
 import { POSTGRES } from '../../../src/sinks/postgres/settings.ts';
 
@@ -54,4 +55,23 @@ test('a file of PGPASSWORD_FILE or PGSSLROOTCERT that cannot be read is told by 
       return advice(error) === `see ${name}`;
     });
   }
+});
+
+test('the log has no stack of what a database or a network does, and one of what is our mistake', () => {
+  const refused = new AggregateError([
+    failed('connect ECONNREFUSED ::1:1'),
+    failed('connect ECONNREFUSED 127.0.0.1:1'),
+  ]);
+  Object.assign(refused, { code: 'ECONNREFUSED' });
+  let text = '';
+  const log = createLog({ level: 'info', format: 'text' }, { write: (line) => (text += line) });
+  for (const error of [refused, failed('permission denied for database x', '42501'), failed('Connection terminated')]) {
+    log.error(failureOf(error), 'no');
+  }
+  const lines = text.trimEnd().split('\n');
+  assert.equal(lines.length, 3, text);
+  assert.match(lines[0] ?? '', /class=connection advice=".*PGHOST.*" error="connect ECONNREFUSED ::1:1; connect /);
+  assert.match(lines[1] ?? '', /class=setup advice=".*migrate.*" error="permission denied for database x"/);
+  log.error(failureOf(new TypeError('ours')), 'no');
+  assert.match(text, /\n {4}at /);
 });

@@ -31,17 +31,18 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   real,
 };
 
-const USAGE = `usage: npm run bench -- [--only ${Object.keys(BENCHES).join('|')}] [--smoke] [--pods N] [--rounds N] [--seconds N]`;
+const USAGE = `usage: npm run bench -- [options]
+  --only NAME   one row of ${Object.keys(BENCHES).join(', ')}; may be repeated
+  --smoke       everything once and small: its figures mean nothing
+  --pods N      150000
+  --rounds N    5
+  --seconds N   8, of each measurement`;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    smoke: { type: 'boolean', default: false },
-    pods: { type: 'string' },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-  },
-});
+const values = options();
+if (values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const smoke = values.smoke;
 const scale: Scale = {
   pods: Number(values.pods ?? (smoke ? 2000 : 150_000)),
@@ -67,3 +68,21 @@ for (const name of names) {
 }
 console.log(missed === 0 ? '\nall targets reached' : `\n${missed} targets missed`);
 process.exit(0);
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        only: { type: 'string', multiple: true },
+        smoke: { type: 'boolean', default: false },
+        pods: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exit(2);
+  }
+}

@@ -5,6 +5,7 @@ import { JoinedPast } from '../src/joined-past.ts';
 import type { Archive, Memory, Wanted } from '../src/joined-past.ts';
 import { inEra } from '../src/resource-version.ts';
 import { makePod } from './index/make-pod.ts';
+import { openPiece } from './index/history/open-piece.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
 
 const X = '10.0.0.1';
@@ -39,20 +40,7 @@ function stage(archived: Archived | undefined) {
 }
 
 /** That a held X since a version, a minute before memory began, and is not known to have lost it. */
-const open = (sinceVersion: string): Piece => ({
-  ip: X,
-  holder: makePod({ uid: 'a', name: 'a' }),
-  heldFrom: BEGAN - 60_000,
-  from: BEGAN - 60_000,
-  until: undefined,
-  goesOn: false,
-  terminatingFrom: undefined,
-  finishedFrom: undefined,
-  sinceVersion,
-  terminatingVersion: undefined,
-  finishedVersion: undefined,
-  untilVersion: undefined,
-});
+const open = (sinceVersion: string): Piece => openPiece(X, sinceVersion, BEGAN - 60_000);
 
 const watched = (sinceVersion: string, untilVersion: string): Stretch => ({
   from: BEGAN - 90_000,

@@ -1,3 +1,5 @@
+import { utcDate } from '../utc-date.ts';
+
 const DAY = 86_400_000;
 
 const two = (number: number): string => String(number).padStart(2, '0');
@@ -6,24 +8,11 @@ const two = (number: number): string => String(number).padStart(2, '0');
 const MINUTES = Array.from({ length: 1440 }, (_, i) => `T${two(Math.floor(i / 60))}:${two(i % 60)}:`);
 const SECONDS = Array.from({ length: 60 }, (_, i) => `${two(i)}Z"`);
 
-/** `"2026-11-20`, by day. The pods of a cluster were made on few days. */
-const dates = new Map<number, string>();
-const MAX_DATES = 1000;
-
 /** RFC 3339 in JSON, in whole seconds, as the Kubernetes API has them; null when there is none, or none that can be written. */
 export function timeJson(ms: number | undefined): string {
   if (ms === undefined || !(Math.abs(ms) < 8.64e15)) return 'null';
   const day = Math.floor(ms / DAY);
   const second = Math.floor((ms - day * DAY) / 1000);
   const minute = Math.floor(second / 60);
-  return dateOf(day) + (MINUTES[minute] ?? '') + (SECONDS[second - minute * 60] ?? '');
-}
-
-function dateOf(day: number): string {
-  const known = dates.get(day);
-  if (known !== undefined) return known;
-  if (dates.size >= MAX_DATES) dates.clear();
-  const date = `"${new Date(day * DAY).toISOString().slice(0, -'T00:00:00.000Z'.length)}`;
-  dates.set(day, date);
-  return date;
+  return '"' + utcDate(day) + (MINUTES[minute] ?? '') + (SECONDS[second - minute * 60] ?? '');
 }

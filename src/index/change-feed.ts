@@ -27,6 +27,23 @@ export interface ChangeFeed {
   onChange(wake: () => void): () => void;
 }
 
+/** One reader's place in a feed. */
+export class FeedReader {
+  readonly #feed: ChangeFeed;
+  #sequence: number | undefined;
+
+  constructor(feed: ChangeFeed) {
+    this.#feed = feed;
+  }
+
+  /** What came since the last call; undefined when that is not known, as at the first: take a snapshot in this turn or a later one. */
+  next(): readonly Change[] | undefined {
+    const since = this.#sequence === undefined ? undefined : this.#feed.since(this.#sequence);
+    this.#sequence = this.#feed.sequence;
+    return since;
+  }
+}
+
 /**
  * Labels and annotations are their writers' to choose, up to a megabyte a pod: of their characters the ring keeps at most this
  * many alive, and drops the oldest changes for it. Ordinary pods do not come near (300 characters, 8,192 changes: 5 million).

@@ -1,4 +1,5 @@
 import type { Change } from '../../index/change-feed.ts';
+import { FeedReader } from '../../index/change-feed.ts';
 import type { PodIndex } from '../../index/pod-index.ts';
 import type { Pod } from '../../pod.ts';
 import type { Column, Value } from '../postgres/mirrored-table.ts';
@@ -24,10 +25,11 @@ export function changesDetails({ type, pod, previous }: Change): boolean {
 export class PodDetails {
   readonly #pods: PodIndex;
   readonly #source: { readonly synced: boolean };
-  #sequence: number | undefined;
+  readonly #changes: FeedReader;
 
   constructor(pods: PodIndex, source: { readonly synced: boolean }) {
     this.#pods = pods;
+    this.#changes = new FeedReader(pods.changes);
     this.#source = source;
   }
 
@@ -50,9 +52,7 @@ export class PodDetails {
   /** The uids of pods whose details may be other ones than at the last call; 'all': that is not known. */
   changed(): readonly string[] | 'all' {
     if (!this.ready) return [];
-    const { changes } = this.#pods;
-    const since = this.#sequence === undefined ? undefined : changes.since(this.#sequence);
-    this.#sequence = changes.sequence;
+    const since = this.#changes.next();
     return since?.filter(changesDetails).map(({ pod }) => pod.uid) ?? 'all';
   }
 

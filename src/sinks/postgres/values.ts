@@ -1,4 +1,5 @@
 import type { StringMap } from '../../pod.ts';
+import { utcDate } from '../../utc-date.ts';
 import type { Value } from './mirrored-table.ts';
 
 /** Values in the text form that Postgres reads. */
@@ -10,24 +11,15 @@ export function timestamp(ms: number | undefined): Value {
   if (ms === undefined) return null;
   if (ms < YEAR_1) return '-infinity';
   if (ms >= YEAR_10000) return 'infinity';
-  // The calendar is what takes time, and pods are of few days.
   const day = Math.floor(ms / DAY_MS);
-  let date = dates.get(day);
-  if (date === undefined) {
-    if (dates.size === MOST_DATES) dates.clear();
-    dates.set(day, (date = new Date(day * DAY_MS).toISOString().slice(0, 11)));
-  }
   const seconds = Math.floor((ms - day * DAY_MS) / 1_000);
   const minutes = Math.floor(seconds / 60);
-  const text = `${date}${TWO[Math.floor(minutes / 60)]}:${TWO[minutes % 60]}:${TWO[seconds % 60]}`;
+  const text = `${utcDate(day)}T${TWO[Math.floor(minutes / 60)]}:${TWO[minutes % 60]}:${TWO[seconds % 60]}`;
   const rest = Math.floor(ms) % 1_000;
   return rest === 0 ? `${text}Z` : `${text}.${String((rest + 1_000) % 1_000).padStart(3, '0')}Z`;
 }
 
 const DAY_MS = 86_400_000;
-/** By day since 1970: `2026-01-31T`. */
-const dates = new Map<number, string>();
-const MOST_DATES = 10_000;
 const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
 
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');

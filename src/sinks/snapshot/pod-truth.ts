@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { FeedReader } from '../../index/change-feed.ts';
 import type { PodIndex } from '../../index/pod-index.ts';
 import type { Pod } from '../../pod.ts';
 import type { Row, Truth } from '../postgres/mirrored-table.ts';
@@ -11,10 +12,11 @@ const PER_TURN = 2_000;
 export class PodTruth implements Truth {
   readonly #index: PodIndex;
   readonly #source: { readonly synced: boolean };
-  #sequence: number | undefined;
+  readonly #changes: FeedReader;
 
   constructor(index: PodIndex, source: { readonly synced: boolean }) {
     this.#index = index;
+    this.#changes = new FeedReader(index.changes);
     this.#source = source;
   }
 
@@ -29,9 +31,7 @@ export class PodTruth implements Truth {
 
   changed(): Iterable<string> | 'all' {
     if (!this.ready) return [];
-    const { changes } = this.#index;
-    const since = this.#sequence === undefined ? undefined : changes.since(this.#sequence);
-    this.#sequence = changes.sequence;
+    const since = this.#changes.next();
     return since === undefined ? 'all' : since.map(({ pod }) => pod.uid);
   }
 

@@ -4,7 +4,7 @@ import { erasBehind, laterBy } from '../../../src/index/history/eras.ts';
 import type { Piece, Stretch } from '../../../src/index/history/piece.ts';
 import { join } from '../../../src/index/history/recall.ts';
 import { inEra } from '../../../src/resource-version.ts';
-import { makePod } from '../make-pod.ts';
+import { openPiece } from './open-piece.ts';
 
 const stretch = (sinceVersion: string, untilVersion: string): Stretch => ({
   from: 0,
@@ -13,20 +13,7 @@ const stretch = (sinceVersion: string, untilVersion: string): Stretch => ({
   untilVersion,
 });
 
-const piece = (sinceVersion: string, from: number): Piece => ({
-  ip: '10.0.0.1',
-  holder: makePod({ uid: 'a' }),
-  heldFrom: from,
-  from,
-  until: undefined,
-  goesOn: false,
-  terminatingFrom: undefined,
-  finishedFrom: undefined,
-  sinceVersion,
-  terminatingVersion: undefined,
-  finishedVersion: undefined,
-  untilVersion: undefined,
-});
+const piece = (sinceVersion: string, from: number): Piece => openPiece('10.0.0.1', sinceVersion, from);
 
 test('B8 whoever began after a restore of etcd counts as many eras later as the archive has seen', () => {
   const later = (version: string): string => inEra(version, 2);

@@ -8,7 +8,7 @@ import { blast } from './blast.ts';
  * pages of `/pods` again and again.
  */
 
-let probing = false;
+let stopProbing: (() => void) | undefined;
 let waits: number[] = [];
 let paths: string[] = [];
 let headers: string[] | undefined;
@@ -26,15 +26,9 @@ answering({
     blast({ url, paths, ...(headers && { headers }), seconds }),
   /** One request every few milliseconds until `probed`; its wait counts from when it was due, so that a stall is not left out. */
   probe: ({ url, everyMs }: { url: string; everyMs: number }) => {
-    probing = true;
     waits = [];
     const agent = new Agent({ connections: 16 });
     const timer = setInterval(() => {
-      if (!probing) {
-        clearInterval(timer);
-        void agent.destroy();
-        return;
-      }
       const due = performance.now();
       void request(url + drawn(paths), { dispatcher: agent })
         .then(async (response) => {
@@ -43,9 +37,13 @@ answering({
         })
         .catch(() => undefined);
     }, everyMs);
+    stopProbing = () => {
+      clearInterval(timer);
+      void agent.destroy();
+    };
   },
   probed: () => {
-    probing = false;
+    stopProbing?.();
     return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
   },
   /** For so long, without a pause and without a look at the pods: as `curl` would. Returns how many pages that were. */

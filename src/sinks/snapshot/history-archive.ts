@@ -21,6 +21,8 @@ export const READ_LIMITS: TimeLimits = {
 
 /** Reads under way, those included whose asker has given up. */
 const MOST_READS = 64;
+/** Read for one page of a search, of which strangers' rows leave less. */
+const MOST_PAGES = 20;
 /** What stays wrong is said again this often. */
 const REMIND_MS = 60_000;
 
@@ -96,13 +98,19 @@ export class HistoryArchive {
       const watched = await this.#watched(session);
       const courses = await this.#pieces(session, this.#statements.courses, search.courses(watched), ofCourse);
       const both = [cluster, ...Object.values(whose), end];
-      return {
-        watched,
-        recent: [...courses, ...piecesOf(await session.query<PieceRow>(recent, both))],
-        old: piecesOf(
-          await session.query<PieceRow>(old, [...both, since, until, size, ...(after ?? [-Infinity, '', ''])]),
-        ),
-      };
+      const recently = piecesOf(await session.query<PieceRow>(recent, both));
+      const page: Piece[] = [];
+      let from = after ?? [-Infinity, '', ''];
+      // A page of what strangers have written is none: only where rows end is there no more.
+      for (let pages = 0; ; pages++) {
+        if (pages === MOST_PAGES) throw new Error('ip_history is full of rows that podwhois has not written');
+        const rows = await session.query<PieceRow>(old, [...both, since, until, size, ...from]);
+        page.push(...piecesOf(rows));
+        const last = rows.at(-1);
+        if (page.length >= size || rows.length < size || !last) break;
+        from = [last.held_from, last.ip, last.uid];
+      }
+      return { watched, recent: [...courses, ...recently], old: page };
     });
   }
 
@@ -132,10 +140,15 @@ export class HistoryArchive {
     }
     this.#reads++;
     const answered = new AbortController();
-    const reading = database.transaction(work).finally(() => this.#reads--);
+    const { promise: read, resolve, reject } = Promise.withResolvers<T>();
+    // What was read is right however its transaction ends: nobody waits for the COMMIT. Whoever comes too late fails unheard.
+    void database
+      .transaction(async (session) => resolve(await work(session)))
+      .catch(reject)
+      .finally(() => this.#reads--);
     try {
       const late = clock.sleep(PATIENCE_MS, answered.signal).then(() => LATE);
-      const result = await Promise.race([reading, late]);
+      const result = await Promise.race([read, late]);
       if (result === LATE) throw new Error(`no answer within ${PATIENCE_MS} ms`);
       this.counts.ok++;
       return result as T;
@@ -144,8 +157,7 @@ export class HistoryArchive {
       throw error;
     } finally {
       answered.abort();
-      // Whoever comes too late fails unheard.
-      reading.catch(() => undefined);
+      read.catch(() => undefined);
     }
   }
 

@@ -345,6 +345,13 @@ test('what podwhois cannot have written says nothing, and is in nobody’s way',
   };
   const { recent, watched } = await archive.search({ ...search, size: 100 });
   assert.deepEqual(named(recent), ['a 0']);
+  // In a page of their own, before the one that is ours.
+  const strange = garbage.map((more, i) =>
+    piece(`${i}`, -60, -50, { ...more, holder: more.holder && { ...more.holder, uid: `${i}` } }),
+  );
+  await insert([...strange, piece('b', -30, -20)]);
+  const { old } = await archive.search({ ...search, since: START - 100_000, size: 3 });
+  assert.deepEqual(named(old), ['b -30']);
   assert.deepEqual(
     watched.map(({ sinceVersion }) => sinceVersion),
     ['100'],
@@ -367,7 +374,9 @@ test('down at start, long outage: a database that does not answer is given up af
   const took = performance.now() - begun;
   assert.ok(took > 1_900 && took < 3_500, `${took} ms`);
   assert.equal(logged.length, 1, 'said once');
-  assert.ok(archive.counts.failed >= 64 && archive.counts.refused === 1);
+  const { failed, refused } = archive.counts;
+  // The first one's COMMIT, which nobody waited for, may be among the 64.
+  assert.ok(failed + refused === 65 && refused >= 1 && refused <= 2, `${failed} failed, ${refused} refused`);
 });
 
 test('half-open connection: after the network has healed the history is read again', async (t) => {

@@ -51,6 +51,8 @@ interface Written {
   /** Changes the truth; `undo` takes a part of it back, which must not come back by a transaction that was thought lost. */
   readonly change: (round: number) => void;
   readonly undo: (round: number) => void;
+  /** Takes back what a round has changed, before the next one. */
+  readonly clear?: (round: number) => void;
   readonly table: () => Promise<readonly string[]>;
   readonly expected: () => readonly string[];
   /** Milliseconds for which something has waited to be written. */
@@ -61,7 +63,7 @@ async function survives(
   t: TestContext,
   proxy: StepProxy,
   faults: readonly StepFault[],
-  { change, undo, table, expected, lagMs }: Written,
+  { change, undo, clear, table, expected, lagMs }: Written,
 ): Promise<void> {
   const settled = async (): Promise<void> => {
     let wrong: readonly string[] = [];
@@ -84,6 +86,7 @@ async function survives(
         proxy,
         fault,
         from,
+        clear: () => clear?.(rounds),
         change: () => change(++rounds),
         afterwards: () => undo(rounds),
         settled,
@@ -238,7 +241,11 @@ describe('the mirror', () => {
 });
 
 describe('the history', () => {
-  /** `count` pods come and as many go in each round, and one that has come is labelled anew. */
+  const FEW = 3;
+  /**
+   * `count` pods come in each round and a few go, and one that has come is labelled anew. Others go between the rounds: of each the flush reads
+   * a row, and that is a step.
+   */
   async function history(t: TestContext, count: number, faults: readonly StepFault[] = STEP_FAULTS): Promise<void> {
     const proxy = await StepProxy.to(postgres.port);
     t.after(async () => await proxy.close());
@@ -341,6 +348,10 @@ describe('the history', () => {
           put(`new-${round}`);
         }),
       undo: (round) => pass(() => remove(`new-${round}`)),
+      clear: (round) =>
+        pass(() => {
+          for (let i = FEW; i < count; i++) remove(`pod-${round}-${i}`);
+        }),
       table: async () => await rowsSince(first),
       expected: () => textsSince(first),
       lagMs: () => writer.lagMs(),
@@ -351,5 +362,7 @@ describe('the history', () => {
   }
 
   test('of few pods has every hold once, whatever message of its flush is the last one', async (t) =>
-    await history(t, 3, ['cut', 'late', 'black-hole']));
+    await history(t, FEW, ['cut', 'late', 'black-hole']));
+
+  test('of many pods, by COPY, too', async (t) => await history(t, 1_000, ['cut']));
 });

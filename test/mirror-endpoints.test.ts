@@ -70,7 +70,7 @@ describe('mirror-endpoints', () => {
     cluster.step(120);
     await until('it is not ready', async () => (await mirror.get('/ready')).status === 503);
     assert.equal((await mirror.get('/health')).status, 200);
-    assert.match((await mirror.check('postgres'))?.message ?? '', /Postgres does not answer$/);
+    assert.match((await mirror.check('postgres'))?.message ?? '', /Postgres does not answer \(connection, for \d+s\)$/);
     await postgres.start();
     await untilRows(() => truth(cluster));
     await mirror.untilReady();

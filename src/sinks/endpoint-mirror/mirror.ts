@@ -4,7 +4,7 @@ import { classify, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { Reminder } from '../postgres/reminder.ts';
-import { PROBLEMS } from '../postgres/standing.ts';
+import { problemOf } from '../postgres/standing.ts';
 import { mirrored } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
@@ -78,7 +78,7 @@ export class EndpointMirror {
     const lease = this.#hasLease ? held : 'none';
     return {
       lease: writer.asked ? lease : 'unknown',
-      problem: writer.failing && PROBLEMS[writer.failing],
+      problem: problemOf({ failing: writer.failing, failingMs: writer.failingMs() }),
       lagMs: writer.lagMs(),
       quarantined: writer.quarantined.size,
       abandoned: this.#abandoned?.remark,

@@ -39,7 +39,6 @@ export interface WriterCounts {
 
 /** As long as the last flush may take when the process ends. */
 const LAST_FLUSH_MS = 5_000;
-/** What stays wrong is said again this often. */
 /** What cannot be compared yet. */
 const LATER_MS = 1_000;
 const PRUNE_EVERY_MS = 60_000;
@@ -82,6 +81,7 @@ export class Writer {
   #copy = true;
   readonly #reminder = new Reminder();
   #failing: ErrorClass | undefined;
+  #failingSince: number | undefined;
   #asked = false;
   #wake = new AbortController();
 
@@ -112,6 +112,11 @@ export class Writer {
   /** Of what kind the last attempt's failure was; undefined: it was none. */
   get failing(): ErrorClass | undefined {
     return this.#failing;
+  }
+
+  /** How long nothing has succeeded that the writer is for; 0: it does. */
+  failingMs(): number {
+    return this.#failingSince === undefined ? 0 : this.#options.clock.now() - this.#failingSince;
   }
 
   /** How long the oldest change has not been written; Infinity until the first comparison. */
@@ -236,6 +241,9 @@ export class Writer {
           break;
       }
       this.#failing = undefined;
+      // Where the schema or the lease is there and the table is not, each attempt begins well.
+      const isBeginning = step.kind === 'prepare' || (step.kind === 'acquire' && this.leading);
+      if (!isBeginning) this.#failingSince = undefined;
       if (step.kind === 'compare' || step.kind === 'flush') this.#reminder.forget();
     } catch (error) {
       this.#failed(error);
@@ -358,6 +366,7 @@ export class Writer {
     const failure = classify(error);
     this.counts.failures[failure]++;
     this.#failing = failure;
+    this.#failingSince ??= now;
     // No right to temporary tables, or an engine that has none: arrays do it too.
     if (this.#copy && isAboutTemporaryTables(error)) {
       this.#copy = false;

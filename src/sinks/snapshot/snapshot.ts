@@ -110,8 +110,11 @@ function run(
     writer,
     standing() {
       const { asked, leading, failing, quarantined } = writer;
-      const standing = { asked, leading, failing, quarantined: quarantined.size, lagMs: writer.lagMs() };
-      return standingOf(standing, settings.readyMaxStaleness);
+      const times = { lagMs: writer.lagMs(), failingMs: writer.failingMs() };
+      return standingOf(
+        { asked, leading, failing, quarantined: quarantined.size, ...times },
+        settings.readyMaxStaleness,
+      );
     },
     async close() {
       ending.abort();

@@ -172,20 +172,32 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
     );
   }
 
-  /** Takes each verb away, and gives it back. */
-  async function namesWhatIsMissing(service: PodwhoisProcess, role: readonly string[], rule: object): Promise<void> {
-    const grant = async (verbs: readonly string[]): Promise<string> =>
-      await kubectl.run('patch', ...role, '--type=merge', '-p', JSON.stringify({ rules: [{ ...rule, verbs }] }));
-    for (const verb of ['list', 'watch']) {
-      await grant([verb === 'list' ? 'watch' : 'list']);
-      await until(
-        `it says that ${verb} is missing`,
-        async () =>
-          JSON.stringify((await service.get('/ready?verbose')).body).includes(`the verb \\"${verb}\\" must be granted`),
-        { timeoutMs: 60_000, everyMs: 250 },
-      );
-      await grant(['list', 'watch']);
-      await service.untilReady(60_000);
+  /** Takes each verb of each rule away, and gives it back. */
+  async function namesWhatIsMissing(
+    service: PodwhoisProcess,
+    role: readonly string[],
+    ...rules: readonly { readonly apiGroups: readonly string[]; readonly resources: readonly string[] }[]
+  ): Promise<void> {
+    const verbs = ['list', 'watch'];
+    const grant = async (change: (resource: string) => readonly string[]): Promise<string> => {
+      const granted = rules.map((rule) => ({ ...rule, verbs: change(rule.resources.join()) }));
+      return await kubectl.run('patch', ...role, '--type=merge', '-p', JSON.stringify({ rules: granted }));
+    };
+    for (const resource of rules.flatMap(({ resources }) => resources)) {
+      for (const verb of verbs) {
+        await grant((one) => (one === resource ? verbs.filter((other) => other !== verb) : verbs));
+        const missing = new RegExp(
+          `not allowed to ${verb} ${resource}[^;]*: the verb \\\\"${verb}\\\\" must be granted`,
+          'i',
+        );
+        await until(
+          `it says that ${verb} of ${resource} is missing`,
+          async () => missing.test(JSON.stringify((await service.get('/ready?verbose')).body)),
+          { timeoutMs: 60_000, everyMs: 250 },
+        );
+        await grant(() => verbs);
+        await service.untilReady(60_000);
+      }
     }
   }
 
@@ -371,9 +383,11 @@ describe('the chart on a real control plane', { ...realServer(...CLUSTER, ...HEL
         'endpointslices.discovery.k8s.io': '[list watch]',
         ...(scope === 'namespaces' && { pods: '[list watch]' }),
       });
-      if (scope === 'cluster') {
-        const rule = { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] };
-        await namesWhatIsMissing(mirror, ['clusterrole', `${namespace}-${mirrors}`], rule);
+      const rule = { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] };
+      if (scope === 'cluster') await namesWhatIsMissing(mirror, ['clusterrole', `${namespace}-${mirrors}`], rule);
+      else {
+        const role = ['role', mirrors, '--namespace', 'team-a'];
+        await namesWhatIsMissing(mirror, role, rule, { apiGroups: [''], resources: ['pods'] });
       }
     });
   }

@@ -42,6 +42,11 @@ export interface HistoryTargetOptions {
   readonly retentionMs: number;
 }
 
+/**
+ * So much longer than the retention everything is there: what a question was asked within it must not go between its statements, of which the
+ * first says that somebody was watching. A question takes two seconds, and the rest is for clocks that differ.
+ */
+const SLACK_MS = 60_000;
 /** Pods at addresses that are read in one statement. */
 const PER_READ = 500;
 /** Those that are merged in one turn of the event loop: about a millisecond. */
@@ -156,8 +161,7 @@ export class HistoryTarget implements Target {
   }
 
   async prune(session: Session): Promise<{ readonly deleted: number; readonly more: boolean }> {
-    const { recorded, retentionMs } = this.#options;
-    return await this.#store.prune(session, recorded.now(), retentionMs);
+    return await this.#store.prune(session, this.#options.recorded.now(), this.#keptMs);
   }
 
   /** What is to be written of some groups, and which rows are not to be there any more. */
@@ -229,7 +233,11 @@ export class HistoryTarget implements Target {
   }
 
   get #horizon(): number {
-    return this.#options.recorded.now() - this.#options.retentionMs;
+    return this.#options.recorded.now() - this.#keptMs;
+  }
+
+  get #keptMs(): number {
+    return this.#options.retentionMs + SLACK_MS;
   }
 
   #later(known: Knowledge): Knowledge {

@@ -195,6 +195,19 @@ describe('mirror-endpoints', () => {
     assert.deepEqual(await rows(), [row('a', '10.1.0.1'), kept].toSorted());
   });
 
+  test('of so many Services that they go by COPY, what should not be there goes too, of Services that stay', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    const rows = Array.from({ length: 1_000 }, (_, i) => {
+      cluster.endpointSlices.put(slice(`web-${i}`, [endpoint('a', '10.1.0.1')]));
+      return row('a', '10.1.0.1', { service: `shop/web-${i}` });
+    });
+    const foreign = row('b', '10.1.0.2', { service: 'shop/web-7' }).replace('dev', 'other');
+    const gone = row('b', '10.1.0.2', { service: 'shop/gone' });
+    for (const line of [foreign, foreign.replace('other', 'dev'), gone]) await insert(table, line);
+    await runMirror(t, environment);
+    await untilRows(() => [...rows, foreign].toSorted());
+  });
+
   test('pods that are not ready have a row where that is wished; endpoints without a pod are counted', async (t) => {
     const { cluster, environment, untilRows } = await stage(t);
     const { targetRef: _, ...outside } = endpoint('x', '192.0.2.1', true);

@@ -69,6 +69,8 @@ export async function flush(session: Session, groups: readonly string[], options
     await enter(session);
     for (const { name } of stages) {
       written += await session.write(options.statements.upsertFromStage(name), scopeOf(options));
+      const others = options.statements.deleteOthersThanStage(name);
+      if (others !== undefined) deleted += await session.write(others, scopeOf(options));
     }
     for (const { gone } of stages) deleted += await remove(session, gone, options);
   } else {

@@ -9,6 +9,8 @@ export interface Statements {
   createStage(stage: string): string;
   copyInto(stage: string): string;
   upsertFromStage(stage: string): string;
+  /** Rows of the stage's groups that it does not have. Parameters: the scope's values. undefined: a group is one row. */
+  deleteOthersThanStage(stage: string): string | undefined;
   /** Parameters: the scope's values, then one array of texts for each written column. */
   readonly upsertFromArrays: string;
   /** Parameters: the scope's values, then one array for each column of the group. */
@@ -25,6 +27,7 @@ export function statementsOf(table: MirroredTable): Statements {
   const digests: readonly Column[] = digest === undefined ? [] : [{ name: digest, type: 'text' }];
   const written = [...keys, ...values, ...digests];
   const groups = keys.slice(0, table.groupColumns);
+  const hasOneRow = groups.length === keys.length;
   const names = (columns: readonly Column[], prefix = ''): string =>
     columns.map(({ name }) => prefix + quoted(name)).join(', ');
   const scopeValues = scope.map(({ type }, i) => `$${i + 1}::${type}`).join(', ');
@@ -57,12 +60,18 @@ export function statementsOf(table: MirroredTable): Statements {
       `SELECT ${select(written.map(({ type }, i) => `u.c${i}::${type}`))}
        FROM unnest(${arrays(written, first)}) AS u (${aliases(written)})`,
     ),
+    deleteOthersThanStage: (stage) => {
+      const inStage = (columns: readonly Column[]): string =>
+        `EXISTS (SELECT FROM pg_temp.${quoted(stage)} AS s WHERE ${columns.map(({ name }) => `s.${quoted(name)} = t.${quoted(name)}`).join(' AND ')})`;
+      return hasOneRow
+        ? undefined
+        : `DELETE FROM ${target} AS t WHERE ${isOurs} AND ${inStage(groups)} AND NOT ${inStage(keys)}`;
+    },
     deleteGroups: `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
      WHERE ${isOurs} AND ${equal(groups, 'g')}`,
-    deleteOthers:
-      groups.length === keys.length
-        ? undefined
-        : `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
+    deleteOthers: hasOneRow
+      ? undefined
+      : `DELETE FROM ${target} AS t USING unnest(${arrays(groups, first)}) AS g (${aliases(groups)})
      WHERE ${isOurs} AND ${equal(groups, 'g')} AND NOT EXISTS (
        SELECT FROM unnest(${arrays(keys, first + groups.length)}) AS k (${aliases(keys)}) WHERE ${equal(keys, 'k')})`,
     declareCursor: (cursor) => {

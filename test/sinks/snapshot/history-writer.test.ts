@@ -104,7 +104,8 @@ test('down for a while: what happened meanwhile is written on its return, and th
 test('down for longer than memory reaches: it is a hole, and nothing is left open for a pod that is gone', async (t) => {
   const { simulator, truth } = await simulate(t);
   const schema = postgres.schema();
-  const service = await serve(t, simulator, schema, { HISTORY_MAX_ENTRIES: '100' });
+  // What memory knows of the time after its hole is claimed when that is proven: every third of READY_MAX_STALENESS.
+  const service = await serve(t, simulator, schema, { HISTORY_MAX_ENTRIES: '100', READY_MAX_STALENESS: '15s' });
   await settled(truth, schema);
   await postgres.stop('SIGKILL');
   const { index } = service;
@@ -155,7 +156,7 @@ test('when another replica takes over nothing is there twice, and there is no ho
   assert.equal(await watched(schema), 1);
 });
 
-test('PgBouncer in transaction mode: it is written and pruned through it', withPgBouncer(), async (t) => {
+test('PgBouncer in transaction mode: it is written, pruned and read through it', withPgBouncer(), async (t) => {
   const bouncer = await startPgBouncer(postgres);
   t.after(async () => await bouncer.stop());
   const { simulator, truth } = await simulate(t, 1_200);
@@ -164,7 +165,19 @@ test('PgBouncer in transaction mode: it is written and pruned through it', withP
   await settled(truth, schema);
   await churn(t, simulator);
   await settled(truth, schema);
+  // Of a time before this process began memory knows nothing.
+  const addresses = [...service.index.walk()].flatMap(({ podIps }) => podIps).slice(0, 30);
+  const answers = await Promise.all(
+    addresses.flatMap((ip) => [
+      fetch(`${service.url}/pod?ip=${ip}&at=-1h`).then(async (answer) =>
+        (await answer.text()).includes('not-observed'),
+      ),
+      fetch(`${service.url}/pods/history?ip=${ip}`).then(({ ok }) => ok),
+    ]),
+  );
+  assert.ok(answers.every(Boolean));
   const metrics = await (await fetch(`${service.url}/metrics`)).text();
+  assert.match(metrics, /^podwhois_snapshot_history_reads_total\{result="ok"\} 60$/m);
   for (const line of metrics.match(/^podwhois_snapshot_history_failures_total.*$/gm) ?? []) assert.match(line, / 0$/);
 });
 

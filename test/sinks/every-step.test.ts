@@ -24,6 +24,7 @@ import type { StepFault } from '../support/postgres-steps.ts';
 import { RecordedIndex } from '../support/recorded-index.ts';
 import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
+import { keepRunning } from '../support/running-writer.ts';
 import { keptLog } from '../support/reflector-harness.ts';
 import { until } from '../support/until.ts';
 
@@ -212,13 +213,7 @@ describe('the mirror', () => {
       schema: `${schema}_own`,
       requeueAfterMs: 3_600_000,
     });
-    const ending = new AbortController();
-    const running = mirror.run(ending.signal);
-    t.after(async () => {
-      ending.abort();
-      await running;
-      await database.close();
-    });
+    keepRunning(t, mirror, database);
     await survives(t, proxy, STEP_FAULTS, {
       change(round) {
         for (const service of services) index.slice().upsert(slice(service, ['a', `${service}-${round}`]));
@@ -283,8 +278,7 @@ describe('the history', () => {
       slice.remove(pod(uid));
       note(uid, false);
     };
-    slice.beginReplace().commit(String(version));
-    world.recorder.look();
+    world.list([], String(version));
     const database = new Database({
       access: accessOf(postgres.settings({ PGPORT: String(proxy.port) })),
       poolSize: 2,
@@ -305,13 +299,7 @@ describe('the history', () => {
       log,
       flushMs: 100,
     });
-    const ending = new AbortController();
-    const running = writer.run(ending.signal);
-    t.after(async () => {
-      ending.abort();
-      await running;
-      await database.close();
-    });
+    keepRunning(t, writer, database);
     const pass = (work: () => void): void => {
       world.pass(10);
       work();

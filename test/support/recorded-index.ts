@@ -4,6 +4,7 @@ import type { RecorderOptions } from '../../src/ip-recorder.ts';
 import { PodIndex } from '../../src/index/pod-index.ts';
 import type { PodIndexOptions } from '../../src/index/pod-index.ts';
 import { zeroCounters } from '../../src/metrics.ts';
+import type { Pod } from '../../src/pod.ts';
 
 /** An index and what is written down of it, in a time that the test moves. */
 export class RecordedIndex {
@@ -40,6 +41,14 @@ export class RecordedIndex {
 
   ageMs(): number {
     return this.age;
+  }
+
+  /** All pods in view, as a list of that version has them. */
+  list(pods: Iterable<Pod>, version: string): void {
+    const list = this.index.slice().beginReplace();
+    for (const pod of pods) list.add(pod);
+    list.commit(version);
+    this.recorder.look();
   }
 
   /** Both clocks. */

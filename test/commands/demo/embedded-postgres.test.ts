@@ -12,11 +12,8 @@ import { Client } from 'pg';
 import copy from 'pg-copy-streams';
 import { listenAsPostgres } from '../../../src/commands/demo/embedded-postgres.ts';
 import type { EmbeddedPostgres } from '../../../src/commands/demo/embedded-postgres.ts';
-import { createLog } from '../../../src/log.ts';
-import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
-import { readServeSettings } from '../../../src/serve-settings.ts';
-import { startService } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
+import { serveSnapshot } from '../../support/snapshot-service.ts';
 import { until } from '../../support/until.ts';
 
 const IDLE_MS = 200;
@@ -194,13 +191,8 @@ test('psql finds its way', { skip: !hasPsql && 'there is no psql on this machine
 test('thousands of pods are written and read back as into any Postgres', async (t) => {
   const simulator = await startSimulator({ pods: 1_500, churn: 100 });
   t.after(async () => await simulator.close());
-  const flags = { host: '127.0.0.1', port: '0', apiServer: simulator.url };
   const at = { PGHOST: '127.0.0.1', PGPORT: String(postgres.port), PGUSER: 'postgres', PGSSLMODE: 'disable' };
-  const environment = { SNAPSHOT: 'true', SNAPSHOT_FLUSH_INTERVAL: '100ms', ...at };
-  const settings = readServeSettings({ flags, environment });
-  const log = createLog({ level: 'fatal', format: 'json' });
-  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-  t.after(async () => await service.close());
+  await serveSnapshot(t, { K8S_API_SERVER: simulator.url, ...at });
   await until('there are rows', async () => (await first.query('SELECT FROM podwhois.pods LIMIT 1')).rowCount === 1);
   simulator.setChurn(0);
   const versions = (pods: Iterable<{ uid: string; resourceVersion: string }>): string[] =>

@@ -10,6 +10,7 @@ import { mirrored } from '../../../src/sinks/postgres/target.ts';
 import type { Target } from '../../../src/sinks/postgres/target.ts';
 import { Writer } from '../../../src/sinks/postgres/writer.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { keepRunning } from '../../support/running-writer.ts';
 import { until } from '../../support/until.ts';
 
 /** A truth that a test writes by hand. */
@@ -121,19 +122,7 @@ export async function startStage(t: TestContext, postgres: RealPostgres, options
     log,
     flushMs: 20,
   });
-  const ending = new AbortController();
-  const running = writer.run(ending.signal);
-  let stopped: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    stopped ??= (async () => {
-      ending.abort();
-      await running;
-      await database.close();
-      clock.close();
-    })();
-    await stopped;
-  };
-  t.after(stop);
+  const stop = keepRunning(t, writer, database, clock);
   const rows = async (): Promise<readonly (readonly [string, string | null])[]> =>
     (
       await postgres.query<{ key: string; value: string | null }>(

@@ -15,6 +15,7 @@ import { makePod } from '../../index/make-pod.ts';
 import { RecordedIndex } from '../../support/recorded-index.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { keepRunning } from '../../support/running-writer.ts';
 import { until } from '../../support/until.ts';
 
 let postgres: RealPostgres;
@@ -36,10 +37,7 @@ interface Stage {
 /** A process that watches an index in a time that the test moves, and writes its history. */
 async function start(t: TestContext, schema: string, pods: readonly Pod[], version: string): Promise<Stage> {
   const world = new RecordedIndex();
-  const list = world.index.slice().beginReplace();
-  for (const pod of pods) list.add(pod);
-  list.commit(version);
-  world.recorder.look();
+  world.list(pods, version);
   const database = new Database({ access: accessOf(postgres.settings()), poolSize: 2, log: silent });
   const clock = new SystemClock();
   const writer = new Writer({
@@ -57,20 +55,7 @@ async function start(t: TestContext, schema: string, pods: readonly Pod[], versi
     log: silent,
     flushMs: 20,
   });
-  const ending = new AbortController();
-  const running = writer.run(ending.signal);
-  let stopped: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    stopped ??= (async () => {
-      ending.abort();
-      await running;
-      await database.close();
-      clock.close();
-    })();
-    await stopped;
-  };
-  t.after(stop);
-  return { world, writer, stop };
+  return { world, writer, stop: keepRunning(t, writer, database, clock) };
 }
 
 /** `uid since..until`, in the order of versions. */
@@ -237,8 +222,7 @@ test('a mass delete by mistake: more than half of what is open is looked at twic
 test('what memory drops between the question and the writing is not claimed: it may not have been written', async (t) => {
   const schema = postgres.schema();
   const world = new RecordedIndex({ maxEnded: 2 });
-  world.index.slice().beginReplace().commit('100');
-  world.recorder.look();
+  world.list([], '100');
   const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
   t.after(async () => await database.close());
   await migrate(database, schema);
@@ -284,11 +268,8 @@ test('clock jump: whoever has a clock that is a year ahead prunes nothing that i
   );
   await postgres.query(`DELETE FROM ${schema}.ip_history_watched`);
   const world = new RecordedIndex();
-  const list = world.index.slice().beginReplace();
-  list.add(on('a', '60'));
-  list.commit('100');
   world.wall = Date.now() + 365 * 24 * HOUR;
-  world.recorder.look();
+  world.list([on('a', '60')], '100');
   const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
   t.after(async () => await database.close());
   const recorded = world.recorder;

@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
-import { createLog } from '../../../src/log.ts';
-import { readServeSettings } from '../../../src/serve-settings.ts';
-import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { startPgBouncer, withPgBouncer } from '../../support/pgbouncer.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { serveSnapshot } from '../../support/snapshot-service.ts';
 import { TrueHolds } from '../../support/true-holds.ts';
 import { until } from '../../support/until.ts';
 
@@ -24,28 +21,13 @@ async function simulate(t: TestContext, pods = 100): Promise<{ simulator: Simula
   return { simulator, truth: new TrueHolds(simulator.cluster) };
 }
 
-async function serve(
+const serve = async (
   t: TestContext,
   { url }: Simulator,
   schema: string,
   more: Readonly<Record<string, string>> = {},
-): Promise<Service> {
-  const environment = {
-    ...postgres.environment(),
-    K8S_API_SERVER: url,
-    HOST: '127.0.0.1',
-    PORT: '0',
-    SNAPSHOT: 'true',
-    SNAPSHOT_FLUSH_INTERVAL: '100ms',
-    PODWHOIS_SCHEMA: schema,
-    ...more,
-  };
-  const settings = readServeSettings({ flags: {}, environment });
-  const log = createLog({ level: 'fatal', format: 'json' });
-  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-  t.after(async () => await service.close());
-  return service;
-}
+): Promise<Service> =>
+  await serveSnapshot(t, postgres.environment({ K8S_API_SERVER: url, PODWHOIS_SCHEMA: schema, ...more }));
 
 /** Every hold that there is, and nothing else, stands there as open, and nothing is wrong with the others. */
 async function settled(truth: TrueHolds, schema: string): Promise<void> {

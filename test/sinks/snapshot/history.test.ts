@@ -2,11 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
 import type { Piece } from '../../../src/index/history/piece.ts';
-import { createLog } from '../../../src/log.ts';
-import { readServeSettings } from '../../../src/serve-settings.ts';
-import { startService } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
@@ -15,6 +11,7 @@ import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { insertPieces, insertStretches } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { serveSnapshot } from '../../support/snapshot-service.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 
@@ -92,21 +89,14 @@ async function stage(t: TestContext, port = postgres.port, more: Readonly<Record
     { from: ago(180), until: ago(120), sinceVersion: '1', untilVersion: '4' },
     { from: ago(60), until: ago(10), sinceVersion: '5', untilVersion: '9' },
   ]);
-  const environment = {
+  const own = { K8S_API_SERVER: simulator.url, PODWHOIS_SCHEMA: schema, CLUSTER_NAME: 'here' };
+  const service = await serveSnapshot(t, {
     ...postgres.environment({ PGPORT: String(port) }),
-    K8S_API_SERVER: simulator.url,
-    HOST: '127.0.0.1',
-    PORT: '0',
-    SNAPSHOT: 'true',
+    ...own,
+    SNAPSHOT_FLUSH_INTERVAL: '3s',
     SNAPSHOT_HISTORY_RETENTION: '4h',
-    PODWHOIS_SCHEMA: schema,
-    CLUSTER_NAME: 'here',
     ...more,
-  };
-  const settings = readServeSettings({ flags: {}, environment });
-  const log = createLog({ level: 'fatal', format: 'json' });
-  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-  t.after(async () => await service.close());
+  });
   const ask = async (path: string, body?: unknown): Promise<Answer> => {
     const init =
       body === undefined
@@ -343,20 +333,9 @@ test('without SNAPSHOT_HISTORY_RETENTION nothing is read', async (t) => {
 test('over a restart: who had an address before it is known after it, by whoever is asked, and so is the time between', async (t) => {
   const schema = postgres.schema();
   const serve = async () => {
-    const environment = {
-      ...postgres.environment(),
-      K8S_API_SERVER: simulator.url,
-      HOST: '127.0.0.1',
-      PORT: '0',
-      SNAPSHOT: 'true',
-      SNAPSHOT_FLUSH_INTERVAL: '100ms',
-      PODWHOIS_SCHEMA: schema,
-      CLUSTER_NAME: 'restarted',
-      READY_MAX_STALENESS: '3s', // how fresh it is is proven every second
-    };
-    const settings = readServeSettings({ flags: {}, environment });
-    const log = createLog({ level: 'fatal', format: 'json' });
-    const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
+    const own = { K8S_API_SERVER: simulator.url, PODWHOIS_SCHEMA: schema, CLUSTER_NAME: 'restarted' };
+    // How fresh it is is proven every second.
+    const service = await serveSnapshot(t, { ...postgres.environment(), ...own, READY_MAX_STALENESS: '3s' });
     const ask = async (path: string) => (await (await fetch(service.url + path)).json()) as Record<string, unknown>;
     await until('it writes down', async () => (await ask('/pod?ip=10.98.0.1&at=-0'))['code'] !== 'not_synced');
     return { service, ask };

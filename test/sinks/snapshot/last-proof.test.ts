@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
-import { createLog } from '../../../src/log.ts';
-import { readServeSettings } from '../../../src/serve-settings.ts';
-import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { serveSnapshot } from '../../support/snapshot-service.ts';
 import { until } from '../../support/until.ts';
 
 /** What the writer's orderly end claims of the history, on a real Postgres. */
@@ -23,22 +20,8 @@ after(async () => {
 });
 
 /** A service of a schema, which has claimed once to have watched. */
-async function run(t: TestContext, simulator: Simulator, schema: string): Promise<Service> {
-  const environment = {
-    ...postgres.environment({}),
-    K8S_API_SERVER: simulator.url,
-    HOST: '127.0.0.1',
-    PORT: '0',
-    SNAPSHOT: 'true',
-    SNAPSHOT_FLUSH_INTERVAL: '100ms',
-    PODWHOIS_SCHEMA: schema,
-  };
-  const settings = readServeSettings({ flags: {}, environment });
-  const log = createLog({ level: 'fatal', format: 'json' });
-  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-  t.after(async () => await service.close());
-  return service;
-}
+const run = async (t: TestContext, simulator: Simulator, schema: string): Promise<Service> =>
+  await serveSnapshot(t, postgres.environment({ K8S_API_SERVER: simulator.url, PODWHOIS_SCHEMA: schema }));
 
 async function watchedUntil(schema: string): Promise<number> {
   const rows = await postgres

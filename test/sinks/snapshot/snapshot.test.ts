@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CAPABILITIES, loadCapabilities } from '../../../src/capabilities.ts';
 import { migrate } from '../../../src/commands/migrate.ts';
 import { PodIndex } from '../../../src/index/pod-index.ts';
 import { SystemClock } from '../../../src/kubernetes/clock.ts';
@@ -11,7 +10,6 @@ import { createLog } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics.ts';
 import type { Pod } from '../../../src/pod.ts';
 import { readServeSettings } from '../../../src/serve-settings.ts';
-import { startService } from '../../../src/service.ts';
 import type { Service } from '../../../src/service.ts';
 import { startSimulator } from '../../../src/simulator/simulator.ts';
 import type { Simulator } from '../../../src/simulator/simulator.ts';
@@ -21,6 +19,7 @@ import { makePod } from '../../index/make-pod.ts';
 import { RecordedIndex } from '../../support/recorded-index.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { serveSnapshot } from '../../support/snapshot-service.ts';
 import { until } from '../../support/until.ts';
 
 let postgres: RealPostgres;
@@ -35,22 +34,8 @@ after(async () => {
 });
 
 async function serve(t: TestContext, schema: string, more: Readonly<Record<string, string>> = {}): Promise<Service> {
-  const environment = {
-    ...postgres.environment(),
-    K8S_API_SERVER: simulator.url,
-    HOST: '127.0.0.1',
-    PORT: '0',
-    SNAPSHOT: 'true',
-    SNAPSHOT_FLUSH_INTERVAL: '100ms',
-    PODWHOIS_SCHEMA: schema,
-    CLUSTER_NAME: 'here',
-    ...more,
-  };
-  const settings = readServeSettings({ flags: {}, environment });
-  const log = createLog({ level: 'fatal', format: 'json' });
-  const service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-  t.after(async () => await service.close());
-  return service;
+  const own = { K8S_API_SERVER: simulator.url, PODWHOIS_SCHEMA: schema, CLUSTER_NAME: 'here' };
+  return await serveSnapshot(t, { ...postgres.environment(), ...own, ...more });
 }
 
 const ofIndex = (pods: Iterable<Pod>): string =>

@@ -43,6 +43,8 @@ export interface DatabaseOptions {
   readonly poolSize: number;
   readonly log: Log;
   readonly limits?: TimeLimits;
+  /** All statements of a transaction see the tables at one and the same moment, and none writes. */
+  readonly snapshot?: boolean;
 }
 
 /**
@@ -55,6 +57,7 @@ export class Database {
   readonly #access: Access;
   readonly #pool: Pool;
   readonly #limits: TimeLimits;
+  readonly #begin: string;
   /** All that are open or being opened. */
   readonly #clients = new Set<PgClient>();
   #broken = false;
@@ -63,8 +66,12 @@ export class Database {
   #age = 0;
   #tls: ConnectionOptions | false = false;
 
-  constructor({ access, poolSize, log, limits = TIME_LIMITS }: DatabaseOptions) {
+  constructor({ access, poolSize, log, limits = TIME_LIMITS, snapshot = false }: DatabaseOptions) {
     this.place = access.place;
+    // Said, whatever the role's default is: one that is stricter would refuse whoever writes because its lease was renewed meanwhile.
+    const isolation = snapshot ? 'REPEATABLE READ READ ONLY' : 'READ COMMITTED';
+    const { statement, idleInTransaction } = limits;
+    this.#begin = `BEGIN ISOLATION LEVEL ${isolation}; SET LOCAL statement_timeout = ${statement}; SET LOCAL idle_in_transaction_session_timeout = ${idleInTransaction}`;
     this.#access = access;
     this.#limits = limits;
     const { host, port, user, database } = access;
@@ -115,10 +122,7 @@ export class Database {
     const onError = (error: unknown): void => void (failure ??= error);
     client.on('error', onError);
     try {
-      const { statement, idleInTransaction } = this.#limits;
-      await client.query(
-        `BEGIN; SET LOCAL statement_timeout = ${statement}; SET LOCAL idle_in_transaction_session_timeout = ${idleInTransaction}`,
-      );
+      await client.query(this.#begin);
       const result = await work(sessionOf(client, this.#limits.query));
       await client.query('COMMIT');
       return result;

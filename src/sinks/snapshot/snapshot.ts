@@ -145,7 +145,13 @@ const LAST_PROOF_MS = 2_500;
 function readerOf({ settings, clock, log, metrics }: Surroundings) {
   const { podwhoisSchema: schema, clusterName: cluster, snapshotHistoryRetention: retentionMs } = settings;
   if (retentionMs === 0) return undefined;
-  const database = new Database({ access: accessOf(settings), poolSize: READERS, log, limits: READ_LIMITS });
+  const database = new Database({
+    access: accessOf(settings),
+    poolSize: READERS,
+    log,
+    limits: READ_LIMITS,
+    snapshot: true,
+  });
   const archive = new HistoryArchive({ database, schema, cluster, retentionMs, clock, log });
   publishReads(metrics, archive);
   return { database, archive };

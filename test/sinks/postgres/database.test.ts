@@ -55,6 +55,23 @@ test('a transaction commits when its work is done, and nothing of it is there wh
   }
 });
 
+test('what reads sees one moment in all statements of a transaction, and cannot write', async () => {
+  const access = accessOf(postgres.settings());
+  const database = new Database({ access, poolSize: 1, log: silent, snapshot: true });
+  await postgres.query('CREATE TABLE moments (n int)');
+  try {
+    await database.transaction(async (session) => {
+      assert.deepEqual(await session.query('SELECT n FROM moments'), []);
+      await postgres.query('INSERT INTO moments VALUES (1)');
+      assert.deepEqual(await session.query('SELECT n FROM moments'), []);
+    });
+    const error = await failure(database.transaction(async (session) => await session.write('DELETE FROM moments')));
+    assert.equal(sqlState(error), '25006');
+  } finally {
+    await database.close();
+  }
+});
+
 test('a socket of this machine has no TLS, whatever PGSSLMODE asks for, as libpq has it', async () => {
   const database = open({ PGHOST: tmpdir(), PGSSLMODE: 'require' });
   try {

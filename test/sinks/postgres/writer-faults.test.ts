@@ -79,7 +79,7 @@ test('a commit that was done and whose acknowledgement was lost is not taken for
   stage.truth.set('a', '1');
   await stage.settled();
   const { comparisons } = stage.writer.counts;
-  proxy.deaf = 'COMMIT';
+  proxy.deaf = 'COMMIT\0'; // not READ COMMITTED
   stage.truth.set('a', '2');
   await stage.settled(); // committed, and the writer has not heard of it
   await until('it is in doubt', () => stage.writer.counts.failures.connection > 0);
@@ -134,6 +134,33 @@ test('failover while the connections are idle: what the new server does not have
   proxy.cut();
   await stage.settled();
   assert.equal(stage.writer.counts.comparisons, comparisons + 1);
+});
+
+test('a role whose transactions are serializable by default: the lease that is renewed during a long flush is no conflict', async (t) => {
+  const schema = postgres.schema();
+  await postgres.query(
+    `CREATE ROLE ${schema} LOGIN SUPERUSER PASSWORD 'x'; ALTER ROLE ${schema} SET default_transaction_isolation = serializable`,
+  );
+  const expiry = async (): Promise<unknown> =>
+    (await postgres.query(`SELECT epoch || ' ' || expires_at AS it FROM ${schema}.leases`))[0]?.['it'];
+  const stage = await startStage(t, postgres, {
+    schema,
+    ttlMs: 600,
+    environment: { PGUSER: schema, PGPASSWORD: 'x' },
+    seen: (target) => ({
+      ...target,
+      ready: true,
+      async flush(session, groups, manner) {
+        await session.query(`SELECT 1 FROM ${schema}.leases`);
+        const before = await expiry();
+        await until('the lease is renewed', async () => (await expiry()) !== before);
+        return await target.flush(session, groups, manner);
+      },
+    }),
+  });
+  stage.truth.set('a', '1');
+  await stage.settled();
+  assert.equal(stage.writer.counts.failures.conflict, 0);
 });
 
 test('doubt that is raised during a comparison: it is made again before anything is claimed', async (t) => {

@@ -8,6 +8,7 @@ import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { HistoryArchive, READ_LIMITS } from '../../../src/sinks/snapshot/history-archive.ts';
+import { openPiece } from '../../index/history/open-piece.ts';
 import { insertPieces, insertStretches } from '../../support/history-rows.ts';
 import type { Place } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
@@ -28,7 +29,7 @@ let versions = 100;
 function piece(uid: string, from: number, until: number | undefined, more: Partial<Piece> = {}): Piece {
   const sinceVersion = String((versions += 10));
   return {
-    ip: X,
+    ...openPiece(X, sinceVersion, START + from * 1000),
     holder: {
       uid,
       namespace: 'default',
@@ -39,15 +40,7 @@ function piece(uid: string, from: number, until: number | undefined, more: Parti
       workload: undefined,
       hostNetwork: false,
     },
-    heldFrom: START + from * 1000,
-    from: START + from * 1000,
     until: until === undefined ? undefined : START + until * 1000,
-    goesOn: false,
-    terminatingFrom: undefined,
-    finishedFrom: undefined,
-    sinceVersion,
-    terminatingVersion: undefined,
-    finishedVersion: undefined,
     untilVersion: until === undefined ? undefined : String(versions + 5),
     ...more,
   };

@@ -8,6 +8,7 @@ import type { Simulator } from '../../../src/simulator/simulator.ts';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import { openPiece } from '../../index/history/open-piece.ts';
 import { insertPieces, insertStretches } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
@@ -56,7 +57,7 @@ async function stage(t: TestContext, port = postgres.port, more: Readonly<Record
   };
   let version = 0;
   const piece = (uid: string, from: number, end: number | undefined, labels = { app: uid }): Piece => ({
-    ip: X,
+    ...openPiece(X, String((version += 2)), ago(from)),
     holder: {
       uid,
       namespace: 'shop',
@@ -67,15 +68,7 @@ async function stage(t: TestContext, port = postgres.port, more: Readonly<Record
       workload: { kind: 'Deployment', name: 'web', source: 'pod-template-hash' },
       hostNetwork: false,
     },
-    heldFrom: ago(from),
-    from: ago(from),
     until: end === undefined ? undefined : ago(end),
-    goesOn: false,
-    terminatingFrom: undefined,
-    finishedFrom: undefined,
-    sinceVersion: String((version += 2)),
-    terminatingVersion: undefined,
-    finishedVersion: undefined,
     untilVersion: end === undefined ? undefined : String(version + 1),
   });
   // Watched from 180 to 120 and from 60 to 10 minutes ago; versions below the simulator's own.

@@ -209,7 +209,9 @@ function keyOf(token: string): TenureKey {
 }
 
 /** What an archive can be asked for, too: it knows no other times, and no NUL in a text. */
-const isTime = (value: unknown): value is number => typeof value === 'number' && Math.abs(value) <= 8.64e15;
+const isTime = (value: unknown): value is number =>
+  typeof value === 'number' && value >= POSTGRES_BEGINS && value <= 8.64e15;
+const POSTGRES_BEGINS = Date.UTC(-4713, 10, 24);
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\u0000');
 
 function parse(json: string): unknown {

@@ -47,12 +47,17 @@ function read(text: string): DatabaseUrl | Wrong {
   const parsedMode = mode === undefined ? undefined : sslMode(mode);
   if (parsedMode instanceof Wrong) return new Wrong(`a URL whose sslmode is ${parsedMode.expected}`);
   try {
+    const [host, user, database] = [url.hostname, url.username, url.pathname.slice(1)].map(given);
+    const password = given(url.password);
+    // As for PGUSER and the others: a NUL would end the name, and begin a parameter of the connection.
+    if (/\p{Cc}/u.test(`${host} ${user} ${database}`) || password?.includes('\0') || url.port === '0')
+      return new Wrong(EXPECTED);
     return {
-      host: given(url.hostname)?.replace(/^\[(.*)\]$/, '$1'),
+      host: host?.replace(/^\[(.*)\]$/, '$1'),
       port: url.port === '' ? undefined : Number(url.port),
-      user: given(url.username),
-      password: given(url.password),
-      database: given(url.pathname.slice(1)),
+      user,
+      password,
+      database,
       sslMode: parsedMode,
       sslRootCert: parameters.get('sslrootcert'),
     };

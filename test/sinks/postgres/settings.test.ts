@@ -47,6 +47,10 @@ test('a password is asked for with every connection, and is in no message and no
     'postgres://u:hunter2@h:99999',
     'postgres://u:hunter2@one,two/d',
     'postgres://u:12/hunter2@h/d',
+    'postgres://u%00:hunter2@h/d',
+    'postgres://u:hunter2@h/d%0a',
+    'postgres://u:hunter2%00@h/d',
+    'postgres://u:hunter2@h:0/d',
   ]) {
     assert.match(problems({ DATABASE_URL: url }), /DATABASE_URL .* has a value that is not shown here/, url);
     assert.ok(!problems({ DATABASE_URL: url }).includes('hunter2'));

@@ -1,5 +1,5 @@
 import type { Database, Session } from './database.ts';
-import { NewerSchema, sqlState } from './error-class.ts';
+import { NewerSchema, SetupError, sqlState } from './error-class.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Migration } from './migrations.ts';
 import { qualified, quoted } from './sql.ts';
@@ -35,11 +35,15 @@ export async function migrate(
   }
   for (const { id, name, statements } of migrations) {
     if (done.has(id)) continue;
-    const ours = await unlessTaken(database, async (session) => {
+    const collision = await collisionOf(database, async (session) => {
       await session.write(`INSERT INTO ${table} (id, name) VALUES ($1, $2)`, [id, name]);
       for (const statement of statements(schema)) await session.write(statement);
     });
-    if (ours) applied.push(name);
+    if (collision === undefined) applied.push(name);
+    else if ((await doneMigrations(database, table))?.has(id) !== true) {
+      const reason = `${collision.message}, and no change of podwhois has made it`;
+      throw new SetupError(reason, 'the schema is used by somebody else: name another one in PODWHOIS_SCHEMA');
+    }
   }
   return { applied };
 }
@@ -60,7 +64,7 @@ async function doneMigrations(database: Database, table: string): Promise<Readon
 async function createTable(database: Database, schema: string, table: string): Promise<void> {
   const columns =
     'id integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp()';
-  await unlessTaken(database, async (session) => {
+  await collisionOf(database, async (session) => {
     // Not IF NOT EXISTS alone: that needs the right to create schemas even where this one exists.
     const [there] = await session.query('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema]);
     if (!there) await session.write(`CREATE SCHEMA ${quoted(schema)}`);
@@ -68,14 +72,14 @@ async function createTable(database: Database, schema: string, table: string): P
   });
 }
 
-/** False: somebody else was there first, which shows as a collision. */
-async function unlessTaken(database: Database, work: (session: Session) => Promise<void>): Promise<boolean> {
+/** undefined: it is done. Else somebody else was there first, as this error says. */
+async function collisionOf(database: Database, work: (session: Session) => Promise<void>): Promise<Error | undefined> {
   try {
     await database.transaction(work);
-    return true;
+    return undefined;
   } catch (error) {
     // unique_violation, duplicate_schema, duplicate_table
-    if (['23505', '42P06', '42P07'].includes(sqlState(error) ?? '')) return false;
+    if (['23505', '42P06', '42P07'].includes(sqlState(error) ?? '')) return error as Error;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
+import { advice } from '../../../src/sinks/postgres/advice.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { classify, NewerSchema } from '../../../src/sinks/postgres/error-class.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
@@ -59,6 +60,24 @@ test('a change that fails leaves nothing of itself, and is made the next time', 
   try {
     await assert.rejects(migrate(database, schema, broken));
     assert.deepEqual((await migrate(database, schema, whole)).applied, ['new']);
+  } finally {
+    await database.close();
+  }
+});
+
+test("a table of somebody else's in the schema is not taken for one that another replica has made", async () => {
+  const database = open();
+  const schema = postgres.schema();
+  try {
+    await postgres.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.ip_history (n int)`);
+    for (let i = 0; i < 2; i++) {
+      const error = await migrate(database, schema).catch((error: unknown) => error);
+      assert.match(String(error), /relation "ip_history" already exists, and no change of podwhois has made it/);
+      assert.match(advice(error) ?? '', /PODWHOIS_SCHEMA/);
+      assert.equal(classify(error), 'setup');
+    }
+    await postgres.query(`DROP TABLE ${schema}.ip_history`);
+    assert.ok((await migrate(database, schema)).applied.includes('ip_history'));
   } finally {
     await database.close();
   }

@@ -41,6 +41,8 @@ const BY_CLASS: Readonly<Record<string, ErrorClass>> = {
   '3F': 'setup',
   '22': 'poison',
   '23': 'poison',
+  '44': 'poison', // WITH CHECK OPTION of a view
+  P0: 'poison', // what a trigger raises
 };
 
 /** What Postgres would take and we do not go on with, until a person has put it right. */
@@ -57,6 +59,17 @@ export class SetupError extends Error {
 /** The schema is one of a later podwhois: it may mean things that this one does not know. */
 export class NewerSchema extends SetupError {
   override readonly name = 'NewerSchema';
+}
+
+/** There are none here, or this role has no right to them. */
+export class NoTemporaryTables extends Error {
+  override readonly name = 'NoTemporaryTables';
+  readonly code: unknown;
+
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.code = sqlState(cause);
+  }
 }
 
 /** There was an answer, and `pg` does not go on with it. */

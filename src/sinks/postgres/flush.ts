@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Session } from './database.ts';
-import { classify } from './error-class.ts';
+import { classify, NoTemporaryTables, sqlState } from './error-class.ts';
 import { groupValues } from './mirrored-table.ts';
 import type { MirroredTable, Row, Value } from './mirrored-table.ts';
 import type { Statements } from './statements.ts';
@@ -12,6 +12,8 @@ import { copyLine } from './values.ts';
 const PER_TURN = 100;
 /** From so many groups on, COPY to a temporary table is faster than arrays. */
 const MANY = 1_000;
+/** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
+const REFUSALS: readonly string[] = ['42501', '0A000', '42601'];
 /** One statement with arrays; also one piece of what is deleted. `pg` makes the text of all of them in one turn: some two milliseconds. */
 const ARRAYS = 250;
 
@@ -123,7 +125,9 @@ async function stage(
       await nextTurn();
     }
   }
-  await session.write(statements.createStage(name));
+  await session.write(statements.createStage(name)).catch((error: unknown) => {
+    throw REFUSALS.includes(sqlState(error) ?? '') ? new NoTemporaryTables(error as Error) : error;
+  });
   await session.copyIn(statements.copyInto(name), Readable.from(lines()));
   return { name, gone };
 }

@@ -1,6 +1,6 @@
 import type { Database, Log, Session } from './database.ts';
 import { failureOf } from './advice.ts';
-import { classify, sqlState } from './error-class.ts';
+import { classify, NoTemporaryTables } from './error-class.ts';
 import type { ErrorClass } from './error-class.ts';
 import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';
@@ -44,6 +44,8 @@ const LATER_MS = 1_000;
 const PRUNE_EVERY_MS = 60_000;
 /** Groups that are remembered as dirty beyond twice what there is: then all are compared instead. */
 const SPARE = 10_000;
+/** Rows that are named in the log at once, of those that Postgres does not take: it may be all of them. */
+const MOST_SAID = 10;
 
 /**
  * Makes what is in Postgres equal the truth, whatever happens to the database. It holds which groups may differ, never what happened to them,
@@ -322,13 +324,16 @@ export class Writer {
           }),
       );
       for (const group of groups) this.#poison.delete(group);
-      for (const [group, reason] of done.poison) {
-        this.#poison.set(group, reason);
+      for (const [group, reason] of done.poison) this.#poison.set(group, reason);
+      for (const [group, reason] of [...done.poison].slice(0, MOST_SAID)) {
         log.error(
           { table: target.name, row: group, reason },
           'Postgres does not take a row: it is left out until it changes',
         );
       }
+      const unsaid = done.poison.size - MOST_SAID;
+      if (unsaid > 0)
+        log.error({ table: target.name, rows: unsaid }, 'Postgres does not take more rows than are named');
       this.counts.written += done.written;
       this.counts.deleted += done.deleted;
       this.counts.flushes++;
@@ -368,7 +373,7 @@ export class Writer {
     this.#failing = failure;
     this.#failingSince ??= now;
     // No right to temporary tables, or an engine that has none: arrays do it too.
-    if (this.#copy && isAboutTemporaryTables(error)) {
+    if (error instanceof NoTemporaryTables) {
       this.#copy = false;
       log.warn({ table: target.name, ...failureOf(error) }, 'there are no temporary tables here: going on with arrays');
       return;
@@ -390,6 +395,3 @@ export class Writer {
     );
   }
 }
-
-const isAboutTemporaryTables = (error: unknown): boolean =>
-  ['42501', '0A000', '42601'].includes(sqlState(error) ?? '') && /\btemp(orary)?\b/i.test((error as Error).message);

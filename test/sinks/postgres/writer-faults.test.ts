@@ -163,6 +163,48 @@ test('a role whose transactions are serializable by default: the lease that is r
   assert.equal(stage.writer.counts.failures.conflict, 0);
 });
 
+test('no right to temporary tables: arrays do it too, in whichever language the server says so', async (t) => {
+  const refusal = 'keine Berechtigung, um temporäre Tabellen in Datenbank »podwhois« zu erzeugen';
+  const stage = await startStage(t, postgres, {
+    seen: (target) => ({
+      ...target,
+      ready: true,
+      flush: async (session, groups, manner) =>
+        await target.flush(
+          {
+            ...session,
+            write: async (sql, values) =>
+              sql.startsWith('CREATE TEMPORARY')
+                ? await Promise.reject(Object.assign(new Error(refusal), { code: '42501' }))
+                : await session.write(sql, values),
+          },
+          groups,
+          manner,
+        ),
+    }),
+  });
+  many(stage.truth, 'value');
+  await stage.settled();
+  assert.ok(stage.logged.some(({ message }) => /there are no temporary tables here/.test(message)));
+});
+
+test('a trigger that refuses rows: they are set aside, the others are written, and the log names no more than some', async (t) => {
+  const schema = postgres.schema();
+  await createTable(postgres, schema);
+  await postgres.query(
+    `CREATE FUNCTION ${schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not wanted'; END $$;
+     CREATE TRIGGER refuse BEFORE INSERT ON ${schema}.mirrored FOR EACH ROW WHEN (NEW.value = 'bad') EXECUTE FUNCTION ${schema}.refuse()`,
+  );
+  const truth = new MapTruth();
+  many(truth, 'good', 50);
+  for (let i = 0; i < 25; i++) truth.set(`bad-${i}`, 'bad');
+  const stage = await startStage(t, postgres, { schema, truth });
+  await until('they are set aside', () => stage.writer.quarantined.size === 25);
+  assert.equal((await stage.table()).length, 50);
+  const said = stage.logged.filter(({ message }) => message.startsWith('Postgres does not take'));
+  assert.deepEqual([said.length, said.at(-1)?.fields], [11, { table: 'mirrored', rows: 15 }]);
+});
+
 test('doubt that is raised during a comparison: it is made again before anything is claimed', async (t) => {
   let compared = 0;
   const claimedAfter: number[] = [];

@@ -4,8 +4,6 @@ import type { TestContext } from 'node:test';
 import type { EndpointSlice } from '../../src/endpoint-slice.ts';
 import { EndpointSliceIndex } from '../../src/index/endpoint-slice-index.ts';
 import { PodIndex } from '../../src/index/pod-index.ts';
-import { SystemClock } from '../../src/kubernetes/clock.ts';
-import type { Clock } from '../../src/kubernetes/clock.ts';
 import { createMetrics } from '../../src/metrics.ts';
 import type { Pod } from '../../src/pod.ts';
 import { EndpointMirror } from '../../src/sinks/endpoint-mirror/mirror.ts';
@@ -18,6 +16,7 @@ import { Writer } from '../../src/sinks/postgres/writer.ts';
 import { HistoryTarget } from '../../src/sinks/snapshot/history-target.ts';
 import { plug } from '../../src/sinks/snapshot/snapshot.ts';
 import { makePod } from '../index/make-pod.ts';
+import { hastyClock } from '../support/hasty-clock.ts';
 import { tableRows } from '../support/mirror-stage.ts';
 import { atEveryStep, STEP_FAULTS, StepProxy } from '../support/postgres-steps.ts';
 import type { StepFault } from '../support/postgres-steps.ts';
@@ -35,18 +34,6 @@ before(async () => {
   postgres = await startPostgres();
 });
 after(async () => await postgres?.down());
-
-/** Twenty times as fast, so that pauses after a failure do not count. */
-function hastyClock(t: TestContext): Clock {
-  const clock = new SystemClock();
-  t.after(() => clock.close());
-  return {
-    now: () => 20 * clock.now(),
-    wall: () => clock.wall(),
-    sleep: async (ms, signal) => await clock.sleep(ms / 20, signal),
-    random: () => clock.random(),
-  };
-}
 
 interface Written {
   /** Changes the truth; `undo` takes a part of it back, which must not come back by a transaction that was thought lost. */

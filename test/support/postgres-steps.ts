@@ -180,7 +180,7 @@ export interface EveryStep {
   readonly fault: StepFault;
   readonly from: Side;
   /** Called before each change, and written whole: makes room for it, so that the change is small. */
-  readonly clear?: () => void;
+  readonly clear?: () => void | Promise<void>;
   /** Makes something to be written; `round` is another one each time. */
   readonly change: (round: number) => void | Promise<void>;
   /** Called when it has failed, before who writes has made up for it. */
@@ -194,7 +194,7 @@ const MOST_STEPS = 500;
 /** Fails after the first message, after the second, and so on until a write passes untouched. Gives how many messages there were. */
 export async function atEveryStep({ proxy, clear, change, settled, afterwards, ...step }: EveryStep): Promise<number> {
   for (let at = 1; at <= MOST_STEPS; at++) {
-    clear?.();
+    await clear?.();
     await settled();
     proxy.arm({ ...step, at }, () => afterwards?.(at));
     await change(at);

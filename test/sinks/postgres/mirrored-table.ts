@@ -9,6 +9,7 @@ import type { MirroredTable, Row, Truth } from '../../../src/sinks/postgres/mirr
 import { mirrored } from '../../../src/sinks/postgres/target.ts';
 import type { Target } from '../../../src/sinks/postgres/target.ts';
 import { Writer } from '../../../src/sinks/postgres/writer.ts';
+import type { Clock } from '../../../src/sinks/postgres/writer.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { keepRunning } from '../../support/running-writer.ts';
 import { until } from '../../support/until.ts';
@@ -86,6 +87,8 @@ export interface StageOptions {
   readonly limits?: Partial<TimeLimits>;
   readonly ttlMs?: number;
   readonly holder?: string;
+  /** Another one than the machine's. */
+  readonly clock?: Clock;
   /** The writer's own migrations are not run. */
   readonly unprepared?: boolean;
   /** The table as the writer is to see it. */
@@ -118,7 +121,7 @@ export async function startStage(t: TestContext, postgres: RealPostgres, options
     lease: new Lease({ schema, cluster: 'c', sink: 's', holder: options.holder ?? `holder-${++holders}`, ttlMs }),
     prepare: async () => void (options.unprepared === true || (await migrate(database, schema))),
     target: options.seen?.(mirrored(table, truth)) ?? mirrored(table, truth),
-    clock,
+    clock: options.clock ?? clock,
     log,
     flushMs: 20,
   });

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { MIGRATIONS } from '../../src/sinks/postgres/migrations.ts';
+import { podwhois } from '../support/cli.ts';
+import { startPostgres } from '../support/real-postgres.ts';
+import type { RealPostgres } from '../support/real-postgres.ts';
+
+let postgres: RealPostgres;
+before(async () => void (postgres = await startPostgres()));
+after(async () => await postgres?.down());
+
+test('migrate makes the schema and says so; a second time there is nothing to do', async () => {
+  const environment = postgres.environment({ PODWHOIS_SCHEMA: 'own' });
+  const where = `schema own of postgres@127.0.0.1:${postgres.port}/postgres\n`;
+  const made = MIGRATIONS.map(({ name }) => name).join(', ');
+  assert.deepEqual(await podwhois(['migrate'], { environment }), {
+    code: 0,
+    stdout: `made ${made}: ${where}`,
+    stderr: '',
+  });
+  assert.deepEqual(await podwhois(['migrate'], { environment }), {
+    code: 0,
+    stdout: `nothing to do: ${where}`,
+    stderr: '',
+  });
+});
+
+test('migrate says what keeps it from Postgres, with the setting to change, no stack and no password, and exits with 1', async () => {
+  const refused = await podwhois(['migrate'], { environment: postgres.environment({ PGPASSWORD: 'hush-hush' }) });
+  assert.deepEqual([refused.code, refused.stdout], [1, '']);
+  assert.match(refused.stderr, /^podwhois: schema podwhois of .*password authentication failed.*PGPASSWORD.*\n$/);
+  assert.doesNotMatch(refused.stderr, /hush-hush/);
+  const nobody = await podwhois(['migrate'], { environment: postgres.environment({ PGPORT: '1' }) });
+  assert.deepEqual([nobody.code, nobody.stdout], [1, '']);
+  assert.match(nobody.stderr, /^podwhois: schema podwhois of .*ECONNREFUSED.*\n$/);
+});
+
+test('migrate leaves a schema alone that a later version has made, and exits with 1', async () => {
+  const environment = postgres.environment({ PODWHOIS_SCHEMA: 'later' });
+  await podwhois(['migrate'], { environment });
+  await postgres.query(`INSERT INTO later.migrations (id, name) VALUES (1000, 'of tomorrow')`);
+  const { code, stderr } = await podwhois(['migrate'], { environment });
+  assert.equal(code, 1);
+  assert.match(stderr, /the schema later is at change 1000/);
+});

@@ -13,6 +13,8 @@ import type { Target } from '../postgres/target.ts';
 import { Writer } from '../postgres/writer.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { HistoryArchive, READ_LIMITS } from './history-archive.ts';
+import { historyScope } from './history-scope.ts';
+import type { InView } from './history-scope.ts';
 import { HistoryTarget } from './history-target.ts';
 import type { Recorded } from './history-target.ts';
 import { PodTruth } from './pod-truth.ts';
@@ -23,7 +25,8 @@ import { publish, publishHistory, publishReads } from './snapshot-metrics.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
-  readonly settings: SnapshotSettings & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
+  readonly settings: SnapshotSettings &
+    InView & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
   readonly index: PodIndex;
   readonly recorder: Recorded;
   readonly source: { readonly synced: boolean; ageMs(): number; prove(signal: AbortSignal): Promise<void> };
@@ -52,17 +55,22 @@ export function plug(surroundings: Surroundings): Snapshot {
       return source.synced && source.ageMs() <= settings.serveMaxStaleness;
     },
   };
-  const pods = run(surroundings, 'snapshot', mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)));
+  const pods = run(surroundings, {
+    sink: 'snapshot',
+    cluster,
+    target: mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)),
+  });
   publish(metrics, pods.writer);
+  const scope = historyScope(cluster, settings);
   const history =
     retentionMs === 0
       ? undefined
-      : run(
-          surroundings,
-          'history',
-          new HistoryTarget({ schema, cluster, recorded: recorder, source: fresh, retentionMs }),
-          async (database) => await requireSameTime(database, () => recorder.now()),
-        );
+      : run(surroundings, {
+          sink: 'history',
+          cluster: scope,
+          target: new HistoryTarget({ schema, cluster: scope, recorded: recorder, source: fresh, retentionMs }),
+          require: async (database) => await requireSameTime(database, () => recorder.now()),
+        });
   if (history) publishHistory(metrics, history.writer);
   const reading = readerOf(surroundings);
   return {
@@ -81,15 +89,18 @@ export function plug(surroundings: Surroundings): Snapshot {
   };
 }
 
+interface Work {
+  readonly sink: string;
+  /** As it stands in the rows. */
+  readonly cluster: string;
+  readonly target: Target;
+  readonly require?: (database: Database) => Promise<void>;
+}
+
 /** A writer at work, with a lease and connections of its own: none waits for another. */
-function run(
-  surroundings: Surroundings,
-  sink: string,
-  target: Target,
-  require?: (database: Database) => Promise<void>,
-) {
+function run(surroundings: Surroundings, { sink, cluster, target, require }: Work) {
   const { settings, clock, log, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
-  const { podwhoisSchema: schema, clusterName: cluster, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
+  const { podwhoisSchema: schema, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
   const writer = new Writer({
     database,
@@ -143,7 +154,8 @@ const LAST_PROOF_MS = 2_500;
 
 /** By connections of its own: a question waits for no writer. */
 function readerOf({ settings, clock, log, metrics }: Surroundings) {
-  const { podwhoisSchema: schema, clusterName: cluster, snapshotHistoryRetention: retentionMs } = settings;
+  const { podwhoisSchema: schema, clusterName, snapshotHistoryRetention: retentionMs } = settings;
+  const cluster = historyScope(clusterName, settings);
   if (retentionMs === 0) return undefined;
   const database = new Database({
     access: accessOf(settings),

@@ -3,7 +3,8 @@ import type { Then } from './index/history/answer-then.ts';
 import { isHeld } from './index/history/interval.ts';
 import type { Holder, Moment, Tenure } from './index/history/interval.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
-import { changesOnly, toPieces, toPoints } from './index/history/point.ts';
+import { piecesFrom } from './index/history/point.ts';
+import type { Steps } from './index/history/steps.ts';
 import { IpHistory } from './index/history/ip-history.ts';
 import { Unwatched } from './index/history/unwatched.ts';
 import type { View } from './index/answer.ts';
@@ -171,16 +172,23 @@ export class IpRecorder {
     for (const { ip, holder } of this.#history.all()) yield [ip, holder?.uid ?? ''];
   }
 
-  /** What one pod did at one address, by the wall clock; '' is an object that could not be read. */
-  pieces(ip: string, uid: string): readonly Piece[] {
-    const own = this.#history.of(ip, -Infinity).filter(({ holder }) => (holder?.uid ?? '') === uid);
-    return toPieces(ip, changesOnly(toPoints(own))).map((piece) => this.#pieceToWall(piece));
+  /**
+   * What one pod did at one address, by the wall clock; '' is an object that could not be read. As it is now, whenever the steps are made.
+   * `since`: without what had ended by that version.
+   */
+  pieces(ip: string, uid: string, since?: ResourceVersion): Steps<readonly Piece[]> {
+    return piecesFrom(ip, [this.#history.ofPod(ip, uid, since)], this.#offset);
   }
 
   /** The same of all that held an address. */
-  piecesOf(ip: string): readonly Piece[] {
-    const uids = new Set(this.#history.of(ip, -Infinity).map(({ holder }) => holder?.uid ?? ''));
-    return [...uids].flatMap((uid) => this.pieces(ip, uid));
+  piecesOf(ip: string): Steps<readonly Piece[]> {
+    const byUid = Map.groupBy(this.#history.of(ip, -Infinity), ({ holder }) => holder?.uid ?? '');
+    return piecesFrom(ip, [...byUid.values()], this.#offset);
+  }
+
+  /** Whether a pod has an address now; '' is an object that cannot be read. */
+  isHeld(ip: string, uid: string): boolean {
+    return this.#history.isHeld(ip, uid);
   }
 
   /**
@@ -330,19 +338,6 @@ export class IpRecorder {
     if (then.kind !== 'not-observed') return then;
     const { before, after } = then;
     return { ...then, before: before && this.#tenureToWall(before), after: after && this.#tenureToWall(after) };
-  }
-
-  #pieceToWall({ from, until, heldFrom, terminatingFrom, finishedFrom, ...rest }: Piece): Piece {
-    const wall = (moment: Moment | undefined): Moment | undefined =>
-      moment === undefined ? undefined : moment + this.#offset;
-    return {
-      ...rest,
-      from: from + this.#offset,
-      until: wall(until),
-      heldFrom: heldFrom + this.#offset,
-      terminatingFrom: wall(terminatingFrom),
-      finishedFrom: wall(finishedFrom),
-    };
   }
 
   #tenureToWall({ from, until, ...rest }: Tenure): Tenure {

@@ -8,11 +8,12 @@ import type { Interval, Tenure } from './index/history/interval.ts';
 import type { Knowledge } from './index/history/merge.ts';
 import { toIntervals } from './index/history/piece.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
-import { coursesIn, distinctCourses, distinctWindows, join, windowAround } from './index/history/recall.ts';
-import type { Course, Joined, Window } from './index/history/recall.ts';
+import { coursesIn, distinctWindows, join, windowAround } from './index/history/recall.ts';
+import type { Course, Window } from './index/history/recall.ts';
 import { commonHoles, holesBetween, holesSince, joinedWhereTheyMeet, Unwatched } from './index/history/unwatched.ts';
 import type { Hole } from './index/history/unwatched.ts';
 import type { IpRecorder } from './ip-recorder.ts';
+import { inTurns } from './turns.ts';
 
 /** All times in this file are milliseconds since 1970, by the wall clock as it is now. */
 
@@ -88,8 +89,8 @@ interface Found {
 const EVER = { from: -Infinity, until: Infinity };
 const NOTHING: Knowledge = { pieces: [], watched: [] };
 
-/** Answers made in one turn of the event loop: less than a millisecond of work. */
-const PER_TURN = 64;
+/** Answers made in one turn of the event loop: each looks at all of an address. */
+const PER_TURN = 16;
 /** Intervals looked at in one. */
 const LOOKS_PER_TURN = 2_048;
 
@@ -186,7 +187,8 @@ export class JoinedPast {
     // As it is before the archive is read: what is learned meanwhile may contradict the choice.
     const watched = memory.stretches({ soFar: true });
     const own = new Map<string, Knowledge>();
-    for (const { ip } of questions) if (!own.has(ip)) own.set(ip, { pieces: memory.piecesOf(ip), watched });
+    const begun = [...new Set(questions.map(({ ip }) => ip))].map((ip) => [ip, memory.piecesOf(ip)] as const);
+    for (const [ip, steps] of begun) own.set(ip, { pieces: await inTurns(steps), watched });
     let archivedWatched: readonly Stretch[] = [];
     let unwatched = new Unwatched();
     let courses: readonly Course[] = [];
@@ -198,7 +200,10 @@ export class JoinedPast {
         for (const [ip, known] of eras === 0 ? [] : own) own.set(ip, laterBy(known, eras));
         // A log file asks for the same again and again.
         const windows = distinctWindows(questions.map(({ ip, time }) => windowAround(ip, time, unwatched)));
-        courses = distinctCourses(windows.flatMap((window) => coursesIn(window, own.get(window.ip)?.pieces ?? [])));
+        // Of all windows at once: each looks at all of an address.
+        courses = Array.from(Map.groupBy(windows, ({ ip }) => ip)).flatMap(([ip, some]) =>
+          coursesIn(hullOf(some), own.get(ip)?.pieces ?? []),
+        );
         return { windows, courses };
       })
       .catch(() => undefined); // whoever reads has logged it
@@ -211,7 +216,8 @@ export class JoinedPast {
       let known = intervals.get(ip);
       if (!known) {
         const archived = { pieces: readOf.get(ip) ?? [], watched: archivedWatched };
-        known = toIntervals(join({ memory: own.get(ip) ?? NOTHING, archived, courses: coursesOf.get(ip) ?? [] }));
+        const joined = { memory: own.get(ip) ?? NOTHING, archived, courses: coursesOf.get(ip) ?? [] };
+        known = toIntervals(await inTurns(join(joined)));
         intervals.set(ip, known);
       }
       answers.push(answerThen(ip, time, { intervals: known, unwatched, reach: -Infinity, view, isHostIp }));
@@ -236,12 +242,12 @@ export class JoinedPast {
     if (!found) return isWatched(ownHoles, since, until) ? inMemory : undefined;
     const holes = commonHoles(ownHoles, holesBetween(found.watched));
     const unwatched = new Unwatched(holes);
+    const archived = { pieces: found.recent, watched: found.watched };
+    const joined = await inTurns(join({ memory: own, archived, courses }));
+    // What memory knows otherwise was read as a course, too.
+    const rows = new Set(found.recent.map(rowOf));
     return {
-      tenures: tenuresOf(
-        { memory: own, archived: { pieces: found.recent, watched: found.watched }, courses },
-        found.old,
-        unwatched,
-      ),
+      tenures: tenuresOf([...joined, ...found.old.filter((piece) => !rows.has(rowOf(piece)))], unwatched),
       holes: joinedWhereTheyMeet(holes).filter((hole) => hole.from < until && (hole.until ?? Infinity) > since),
     };
   }
@@ -255,7 +261,8 @@ export class JoinedPast {
     for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {
       if (tenure && isOf(tenure, whose)) {
         const { ip, holder } = tenure;
-        pieces.set(`${ip} ${holder.uid}`, memory.pieces(ip, holder.uid));
+        const key = `${ip} ${holder.uid}`;
+        if (!pieces.has(key)) pieces.set(key, await inTurns(memory.pieces(ip, holder.uid)));
       }
       if (++looked % LOOKS_PER_TURN === 0) await nextTurn();
     }
@@ -275,6 +282,11 @@ function isDecided(then: Then): boolean {
   return then.kind === 'one' && !then.inferred && then.tenure.from.observed && then.tenure.until?.observed !== false;
 }
 
+const hullOf = (windows: readonly Window[]): Pick<Window, 'from' | 'until'> => ({
+  from: windows.reduce((first, { from }) => Math.min(first, from), Infinity),
+  until: windows.reduce((last, { until }) => Math.max(last, until), -Infinity),
+});
+
 /** Nothing that memory knows ended before. */
 function oldestEnd(reach: number, holes: readonly Hole[]): number {
   const hole = new Unwatched(holes).around(reach);
@@ -285,12 +297,11 @@ function oldestEnd(reach: number, holes: readonly Hole[]): number {
 const isWatched = (holes: readonly Hole[], since: number, until: number): boolean =>
   !holes.some((hole) => hole.from < until && (hole.until ?? Infinity) > since);
 
-/** Every tenure; undefined for what is looked at and is none. `old`: ended before anything that memory knows. */
-function* tenuresOf(joined: Joined, old: readonly Piece[], unwatched: Unwatched): Generator<Tenure | undefined> {
-  // What memory knows otherwise was read as a course, too.
-  const rowOf = ({ ip, holder, sinceVersion }: Piece): string => `${ip} ${holder?.uid ?? ''} ${sinceVersion}`;
-  const rows = new Set(joined.archived.pieces.map(rowOf));
-  for (const interval of toIntervals([...join(joined), ...old.filter((piece) => !rows.has(rowOf(piece)))])) {
+const rowOf = ({ ip, holder, sinceVersion }: Piece): string => `${ip} ${holder?.uid ?? ''} ${sinceVersion}`;
+
+/** Every tenure; undefined for what is looked at and is none. */
+function* tenuresOf(pieces: readonly Piece[], unwatched: Unwatched): Generator<Tenure | undefined> {
+  for (const interval of toIntervals(pieces)) {
     yield isHeld(interval) && !interval.goesOn ? tenureOf(interval, interval, unwatched) : undefined;
   }
 }

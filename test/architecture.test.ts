@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'duration.ts',
     'utc-date.ts',
     'terminal.ts',
+    'turns.ts',
   ],
   controllers: ['kubernetes', 'index', 'pod.ts', 'resource-version.ts', 'errors.ts', 'metrics.ts'],
   simulator: ['pod.ts', 'resource-version.ts', 'label-selector.ts'],

@@ -7,6 +7,7 @@ import type { Knowledge } from '../src/index/history/merge.ts';
 import type { Piece } from '../src/index/history/piece.ts';
 import type { Pod } from '../src/pod.ts';
 import { compareResourceVersions } from '../src/resource-version.ts';
+import { atOnce } from '../src/index/history/steps.ts';
 import { makePod } from './index/make-pod.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
 
@@ -70,7 +71,7 @@ class Observer {
     const { recorder } = this.world;
     if (!this.world.synced) return { pieces: [], watched: [] };
     const keys = new Set(Array.from(recorder.keys(), (key) => key.join(' ')));
-    const pieces = [...keys].flatMap((key) => recorder.pieces(...(key.split(' ') as [string, string])));
+    const pieces = [...keys].flatMap((key) => atOnce(recorder.pieces(...(key.split(' ') as [string, string]))));
     return { pieces, watched: recorder.stretches() };
   }
 }
@@ -184,7 +185,7 @@ function both(a: Knowledge, b: Knowledge): Knowledge {
     watched,
   });
   return {
-    pieces: [...keys].flatMap((key) => merge(of(a, key), of(b, key))),
+    pieces: [...keys].flatMap((key) => atOnce(merge(of(a, key), of(b, key)))),
     watched: mergeWatched(a.watched, b.watched),
   };
 }
@@ -254,7 +255,7 @@ test('A10 slices that were listed at different versions split no hold: a stretch
     return world;
   };
   const knowledgeOf = ({ recorder }: RecordedIndex): Knowledge => ({
-    pieces: recorder.piecesOf(X),
+    pieces: atOnce(recorder.piecesOf(X)),
     watched: recorder.stretches(),
   });
   const first = began(['600', '600'], inA('500'));
@@ -262,7 +263,7 @@ test('A10 slices that were listed at different versions split no hold: a stretch
   // The pod has got a newer record, in which nothing of this is another.
   const second = began(['4000', '3990'], inA('3995'));
   const holds = (): readonly string[] =>
-    merge(knowledgeOf(first), knowledgeOf(second)).map(({ sinceVersion, until }) => `${sinceVersion} ${until}`);
+    atOnce(merge(knowledgeOf(first), knowledgeOf(second))).map(({ sinceVersion, until }) => `${sinceVersion} ${until}`);
   assert.deepEqual(holds(), ['500 undefined']);
   assert.deepEqual(second.recorder.stretches(), [], 'of b it is not known how it was at 4000');
   const [soFar] = second.recorder.stretches({ soFar: true });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Pod } from '../src/pod.ts';
 import { inEra } from '../src/resource-version.ts';
+import { atOnce } from '../src/index/history/steps.ts';
 import { makePod } from './index/make-pod.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
 import { until } from './support/until.ts';
@@ -240,7 +241,7 @@ test('pieces and stretches are told by the wall clock as it is now, and watched 
   assert.deepEqual(keys, [[X, 'a']]);
   world.wall += 60_000;
   world.recorder.look();
-  const [piece, ...others] = world.recorder.pieces(X, 'a');
+  const [piece, ...others] = atOnce(world.recorder.pieces(X, 'a'));
   assert.equal(others.length, 0);
   assert.deepEqual(
     [piece?.from, piece?.heldFrom, piece?.until, piece?.sinceVersion, piece?.untilVersion],
@@ -264,7 +265,7 @@ test('what has been dropped is not called watched: stretches begin where the las
   }
   world.pass(10);
   assert.deepEqual(
-    ['a', 'b', 'c'].map((uid) => world.recorder.pieces(X, uid).map(({ untilVersion }) => untilVersion)),
+    ['a', 'b', 'c'].map((uid) => atOnce(world.recorder.pieces(X, uid)).map(({ untilVersion }) => untilVersion)),
     [[], [], ['15']],
   );
   world.recorder.look();
@@ -305,7 +306,7 @@ test('B8 after a restore of etcd what is heard comes after all that was known be
   world.pass(10);
   world.index.slice().beginReplace().commit('500', { forget: true });
   world.recorder.now();
-  const [piece] = world.recorder.pieces(X, 'a');
+  const [piece] = atOnce(world.recorder.pieces(X, 'a'));
   assert.deepEqual([piece?.sinceVersion, piece?.untilVersion], ['900', inEra('500', 1)]);
   assert.equal(world.recorder.stretches()[0]?.untilVersion, inEra('500', 1));
 });

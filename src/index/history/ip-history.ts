@@ -171,6 +171,27 @@ export class IpHistory {
     return found;
   }
 
+  /** Of one pod at an address, '' being an object that could not be read, without what had ended by a version. */
+  ofPod(ip: string, uid: string, since: ResourceVersion = ''): readonly HeardInterval[] {
+    const found: HeardInterval[] = [];
+    const hold = this.#open.find(ip, uid);
+    if (hold >= 0) found.push(this.#open.interval(hold, ip));
+    const doubt = uid === '' ? this.#doubts.get(ip) : undefined;
+    if (doubt) found.push(doubt);
+    for (let span = this.#ended.get(ip); span; span = span.older) {
+      if ((span.holder?.uid ?? '') !== uid) continue;
+      // Of one pod versions only grow.
+      if (compareResourceVersions(span.untilVersion, since) <= 0) break;
+      found.push(span);
+    }
+    return found;
+  }
+
+  /** Whether it holds the address now. */
+  isHeld(ip: string, uid: string): boolean {
+    return this.#open.find(ip, uid) >= 0 || (uid === '' && this.#doubts.has(ip));
+  }
+
   /** Every interval. What begins or ends meanwhile may come or not; what is there throughout comes. */
   *all(): Generator<HeardInterval, void, undefined> {
     // Ended ones second: what ends meanwhile comes twice rather than never.

@@ -4,6 +4,8 @@ import type { Moment } from './interval.ts';
 import type { Piece, Stretch } from './piece.ts';
 import { changesOnly, inOrder, pointsOf, sameState, toPieces, UNKNOWN } from './point.ts';
 import type { Point, State } from './point.ts';
+import { PER_STEP } from './steps.ts';
+import type { Steps } from './steps.ts';
 
 /**
  * What an observer knows, or several of them together. Where somebody watched the pieces are all there is: between them nobody held
@@ -21,12 +23,14 @@ export interface Knowledge {
  * is earlier, for nothing is heard before it happens. So the result is the same in whichever order observers are merged, and however
  * often.
  */
-export function merge(a: Knowledge, b: Knowledge): readonly Piece[] {
-  const [first] = [...a.pieces, ...b.pieces];
+export function* merge(a: Knowledge, b: Knowledge): Steps<readonly Piece[]> {
+  const first = a.pieces[0] ?? b.pieces[0];
   if (first === undefined) return [];
-  const witnesses = [a, b].map(({ pieces, watched }) => ({ points: pointsOf(pieces), watched }));
-  const points = union(witnesses.flatMap(({ points: own }) => own));
-  return toPieces(first.ip, changesOnly(earliest(refuted(points, witnesses))));
+  const witnesses: Witness[] = [];
+  for (const { pieces, watched } of [a, b]) witnesses.push({ points: yield* pointsOf(pieces), watched });
+  const points = yield* union(witnesses);
+  const all = yield* earliest(yield* refuted(points, witnesses));
+  return yield* toPieces(first.ip, yield* changesOnly(all));
 }
 
 /** Of stretches, those that begin when a first piece is known already. */
@@ -63,12 +67,16 @@ interface Witness {
 }
 
 /** One point for each version. */
-function union(points: readonly Point[]): readonly Point[] {
+function* union(witnesses: readonly Witness[]): Steps<readonly Point[]> {
   const byVersion = new Map<ResourceVersion, Point>();
-  for (const point of points) {
-    if (point.state === UNKNOWN) continue;
-    const known = byVersion.get(point.version);
-    byVersion.set(point.version, known ? both(known, point) : point);
+  let looked = 0;
+  for (const { points } of witnesses) {
+    for (const point of points) {
+      if (++looked % PER_STEP === 0) yield;
+      if (point.state === UNKNOWN) continue;
+      const known = byVersion.get(point.version);
+      byVersion.set(point.version, known ? both(known, point) : point);
+    }
   }
   return inOrder(byVersion.values());
 }
@@ -93,13 +101,14 @@ const least = (a: Moment | undefined, b: Moment | undefined): Moment | undefined
   a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 
 /** With what the witnesses say where they began to watch anew, as far as it is something else, or was heard earlier. */
-function refuted(points: readonly Point[], witnesses: readonly Witness[]): readonly Point[] {
+function* refuted(points: readonly Point[], witnesses: readonly Witness[]): Steps<readonly Point[]> {
   const starts = witnesses
     .flatMap(({ points: own, watched }) => watched.map((stretch) => ({ stretch, own })))
     .toSorted((a, b) => bySince(a.stretch, b.stretch));
   const found: Point[] = [];
   let next = 0;
   for (const [i, point] of points.entries()) {
+    if (i % PER_STEP === PER_STEP - 1) yield;
     found.push(point);
     let { state, at } = point;
     const end = points[i + 1]?.version;
@@ -119,13 +128,23 @@ function refuted(points: readonly Point[], witnesses: readonly Witness[]): reado
   return found;
 }
 
-const lastOf = (points: readonly Point[], version: ResourceVersion): Point | undefined =>
-  points.findLast((point) => compareResourceVersions(point.version, version) <= 0);
+/** The last one that is not later. */
+function lastOf(points: readonly Point[], version: ResourceVersion): Point | undefined {
+  let [low, high] = [0, points.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareResourceVersions((points[middle] as Point).version, version) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return points[low - 1];
+}
 
-function earliest(points: readonly Point[]): readonly Point[] {
+function* earliest(points: readonly Point[]): Steps<readonly Point[]> {
+  const all: Point[] = [];
   let at = Infinity;
-  return points
-    .toReversed()
-    .map((point) => ({ ...point, at: (at = Math.min(at, point.at)) }))
-    .toReversed();
+  for (const point of points.toReversed()) {
+    at = Math.min(at, point.at);
+    if (all.push({ ...point, at }) % PER_STEP === 0) yield;
+  }
+  return all.reverse();
 }

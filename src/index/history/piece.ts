@@ -52,7 +52,7 @@ function intervalsOf(piece: Piece): readonly Interval[] {
   const cuts = [terminatingFrom, finishedFrom].filter(
     (at): at is Moment => at !== undefined && at > from && (until === undefined || at < until),
   );
-  const bounds = [...new Set([from, ...cuts])].toSorted((a, b) => a - b);
+  const bounds = cuts.length === 0 ? [from] : [...new Set([from, ...cuts])].toSorted((a, b) => a - b);
   return bounds.map((begin, i): Interval => {
     const end = bounds[i + 1];
     return {

@@ -1,8 +1,10 @@
-import { compareResourceVersions } from '../../resource-version.ts';
+import { compareResourceVersions, nextVersion } from '../../resource-version.ts';
 import type { ResourceVersion } from '../../pod.ts';
 import type { HeardInterval, Moment } from './interval.ts';
 import type { Identity, Piece } from './piece.ts';
 import { isFinished, isTerminating, sameIdentity } from './same-identity.ts';
+import { PER_STEP } from './steps.ts';
+import type { Steps } from './steps.ts';
 
 /** How it was with one pod at one address, from a version on. */
 export interface Point {
@@ -21,20 +23,28 @@ export interface State {
   readonly finished: boolean;
 }
 
-/** From here on it is not at hand how it was: a piece goes on in another one that is missing. */
+/** From here on it is not at hand how it was: a piece that is missing follows. */
 export const UNKNOWN: State = Object.freeze({ holder: undefined, terminating: false, finished: false });
 
 /** Of pieces of one pod at one address: what each says, in the order of versions. */
-export function pointsOf(pieces: readonly Piece[]): readonly Point[] {
+export function* pointsOf(pieces: readonly Piece[]): Steps<readonly Point[]> {
   const points = new Map<ResourceVersion, Point>();
+  let looked = 0;
   for (const piece of pieces) {
+    if (++looked % PER_STEP === 0) yield;
     const { until, untilVersion, goesOn } = piece;
     if (until === undefined || untilVersion === undefined) continue;
     points.set(untilVersion, { version: untilVersion, at: until, state: goesOn ? UNKNOWN : undefined });
   }
   let before: Piece | undefined;
   for (const piece of pieces.toSorted(byVersion)) {
+    if (++looked % PER_STEP === 0) yield;
     const isWhole = piece.heldFrom === piece.from || (before?.goesOn === true && before.heldFrom === piece.heldFrom);
+    // The hold began in one that is missing, after the one before.
+    if (!isWhole && before?.goesOn !== true) {
+      const version = before?.untilVersion === undefined ? '' : nextVersion(before.untilVersion);
+      points.set(version, { version, at: -Infinity, state: UNKNOWN });
+    }
     for (const point of changesIn(piece, isWhole ? undefined : piece.heldFrom)) points.set(point.version, point);
     before = piece;
   }
@@ -42,15 +52,18 @@ export function pointsOf(pieces: readonly Piece[]): readonly Point[] {
 }
 
 /** Of what one observer has heard of one pod at one address. */
-export function toPoints(intervals: readonly HeardInterval[]): readonly Point[] {
+export function* toPoints(intervals: readonly HeardInterval[]): Steps<readonly Point[]> {
   const points = new Map<ResourceVersion, Point>();
+  let looked = 0;
   for (const { goesOn, until, untilVersion } of intervals) {
+    if (++looked % PER_STEP === 0) yield;
     if (until === undefined || untilVersion === undefined || goesOn) continue;
     points.set(untilVersion, { version: untilVersion, at: until, state: undefined });
   }
   // Of a long hold the first intervals may have been dropped.
   const beginnings = new Set(intervals.map(({ from }) => from));
   for (const { sinceVersion: version, from: at, heldFrom, holder } of intervals) {
+    if (++looked % PER_STEP === 0) yield;
     const [terminating, finished] = holder ? [isTerminating(holder), isFinished(holder)] : [false, false];
     const state = { holder, terminating, finished };
     points.set(version, { version, at, state, heldFrom: beginnings.has(heldFrom) ? undefined : heldFrom });
@@ -59,11 +72,13 @@ export function toPoints(intervals: readonly HeardInterval[]): readonly Point[] 
 }
 
 /** The other way round: points are in order, and no two neighbours say the same. */
-export function toPieces(ip: string, points: readonly Point[]): readonly Piece[] {
+export function* toPieces(ip: string, points: readonly Point[]): Steps<readonly Piece[]> {
   const pieces: Piece[] = [];
+  let looked = 0;
   let piece: Draft | undefined;
   let gone: Moment = -Infinity;
   for (const { version, at, state, heldFrom = at } of points) {
+    if (++looked % PER_STEP === 0) yield;
     if (piece && state && isInOne(piece, state)) {
       add(piece, state, version, at);
       continue;
@@ -78,7 +93,8 @@ export function toPieces(ip: string, points: readonly Point[]): readonly Piece[]
     piece = { state, kept: begun(ip, state, version, at, began) };
     add(piece, state, version, at);
   }
-  return piece ? [...pieces, piece.kept] : pieces;
+  if (piece) pieces.push(piece.kept);
+  return pieces;
 }
 
 interface Draft {
@@ -142,9 +158,42 @@ function changesIn(piece: Piece, heldFrom: Moment | undefined): readonly Point[]
   }));
 }
 
+/** Of what one observer has heard of several pods at one address, by a clock that is `offset` ahead of its moments. */
+export function* piecesFrom(
+  ip: string,
+  holders: readonly (readonly HeardInterval[])[],
+  offset: number,
+): Steps<readonly Piece[]> {
+  const all: Piece[] = [];
+  for (const intervals of holders) {
+    for (const piece of yield* toPieces(ip, yield* changesOnly(yield* toPoints(intervals)))) {
+      if (all.push(later(piece, offset)) % PER_STEP === 0) yield;
+    }
+  }
+  return all;
+}
+
+function later({ from, until, heldFrom, terminatingFrom, finishedFrom, ...rest }: Piece, offset: number): Piece {
+  const wall = (moment: Moment | undefined): Moment | undefined => (moment === undefined ? undefined : moment + offset);
+  return {
+    ...rest,
+    from: from + offset,
+    until: wall(until),
+    heldFrom: heldFrom + offset,
+    terminatingFrom: wall(terminatingFrom),
+    finishedFrom: wall(finishedFrom),
+  };
+}
+
 /** Without those that say what the one before says. */
-export const changesOnly = (points: readonly Point[]): readonly Point[] =>
-  points.filter(({ state }, i) => !sameState(state, points[i - 1]?.state));
+export function* changesOnly(points: readonly Point[]): Steps<readonly Point[]> {
+  const changes: Point[] = [];
+  for (const [i, point] of points.entries()) {
+    if (!sameState(point.state, points[i - 1]?.state)) changes.push(point);
+    if (i % PER_STEP === PER_STEP - 1) yield;
+  }
+  return changes;
+}
 
 export function sameState(a: State | undefined, b: State | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;

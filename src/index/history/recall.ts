@@ -5,6 +5,7 @@ import type { Moment } from './interval.ts';
 import { merge, speaking } from './merge.ts';
 import type { Knowledge } from './merge.ts';
 import type { Piece, Stretch } from './piece.ts';
+import type { Steps } from './steps.ts';
 import type { Unwatched } from './unwatched.ts';
 
 /** What is to be read of one address. */
@@ -42,7 +43,10 @@ export function coursesIn(
 ): readonly Course[] {
   const endOf = (piece: Piece): Moment => piece.until ?? Infinity;
   const began = pieces.filter((piece) => piece.holder && piece.from <= until);
-  const last = Math.max(...began.map(endOf).filter((end) => end < from));
+  const last = began.reduce(
+    (latest, piece) => (endOf(piece) < from ? Math.max(latest, endOf(piece)) : latest),
+    -Infinity,
+  );
   const courses = new Map<string, Course>();
   for (const { ip, holder, sinceVersion, ...piece } of began) {
     if (!holder || (piece.until ?? Infinity) < Math.min(from, last)) continue;
@@ -58,17 +62,6 @@ export const distinctWindows = (windows: readonly Window[]): readonly Window[] =
   ...new Map(windows.map((window) => [`${window.ip} ${window.from} ${window.until}`, window])).values(),
 ];
 
-/** One for each pod at each address, from the least version on. */
-export function distinctCourses(courses: readonly Course[]): readonly Course[] {
-  const distinct = new Map<string, Course>();
-  for (const course of courses) {
-    const key = keyFor(course.ip, course.uid);
-    const known = distinct.get(key);
-    if (!known || compareResourceVersions(course.sinceVersion, known.sinceVersion) < 0) distinct.set(key, course);
-  }
-  return [...distinct.values()];
-}
-
 export interface Joined {
   /** All that memory knows of some addresses. */
   readonly memory: Knowledge;
@@ -79,19 +72,24 @@ export interface Joined {
 }
 
 /** The pieces of each pod at each address, as memory and archive know them together. */
-export function join({ memory: heard, archived, courses }: Joined): readonly Piece[] {
+export function* join({ memory: heard, archived, courses }: Joined): Steps<readonly Piece[]> {
   const memory = laterBy(heard, erasBehind(heard.watched, archived.watched));
   const own = Map.groupBy(memory.pieces, keyOf);
   const read = Map.groupBy(archived.pieces, keyOf);
   const whole = new Map(courses.map(({ ip, uid, sinceVersion }) => [keyFor(ip, uid), sinceVersion]));
   const first = memory.watched[0]?.sinceVersion;
-  return [...new Set([...own.keys(), ...read.keys()])].flatMap((key) => {
+  const joined: (readonly Piece[])[] = [];
+  for (const key of new Set([...own.keys(), ...read.keys()])) {
     const [mine, pieces] = [own.get(key) ?? [], once(read.get(key) ?? [])];
-    if (mine.length === 0 && pieces.every((piece) => isOverBefore(piece, first))) return pieces;
+    if (mine.length === 0 && pieces.every((piece) => isOverBefore(piece, first))) {
+      joined.push(pieces);
+      continue;
+    }
     const since = whole.get(key);
     const watched = since === undefined ? speaking(archived.watched, pieces) : beginning(archived.watched, since);
-    return merge({ pieces: mine, watched: memory.watched }, { pieces, watched });
-  });
+    joined.push(yield* merge({ pieces: mine, watched: memory.watched }, { pieces, watched }));
+  }
+  return joined.flat();
 }
 
 /** A row is read with each window that it touches. */

@@ -14,7 +14,7 @@ const PER_TURN = 100;
 const MANY = 1_000;
 /** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
 const REFUSALS: readonly string[] = ['42501', '0A000', '42601'];
-/** One statement with arrays; also one piece of what is deleted. `pg` makes the text of all of them in one turn: some two milliseconds. */
+/** Groups, or rows of them, in one statement with arrays; also one piece of what is deleted. `pg` makes the text of all of them in one turn: some two milliseconds. */
 const ARRAYS = 250;
 
 export interface FlushOptions {
@@ -40,6 +40,8 @@ export interface Flushed {
   readonly deleted: number;
   /** What Postgres would not take, and why. */
   readonly poison: ReadonlyMap<string, string>;
+  /** Called when the transaction is committed. */
+  readonly committed?: () => void;
 }
 
 /** The row as it is written, with its digest where the table has one. */
@@ -114,16 +116,19 @@ async function stage(
 ): Promise<{ readonly name: string; readonly gone: readonly string[] }> {
   const gone: string[] = [];
   async function* lines(): AsyncGenerator<string> {
-    for (const some of piecesOf(groups, PER_TURN)) {
-      let text = '';
-      for (const group of some) {
-        const own = rows(group);
-        if (own.length === 0) gone.push(group);
-        for (const row of own) text += copyLine(withDigest(table, row));
+    let [text, made] = ['', 0];
+    for (const group of groups) {
+      const own = rows(group);
+      if (own.length === 0) gone.push(group);
+      for (const row of own.length === 0 ? [undefined] : own) {
+        if (row) text += copyLine(withDigest(table, row));
+        if (++made % PER_TURN !== 0) continue;
+        if (text !== '') yield text;
+        text = '';
+        await nextTurn();
       }
-      if (text !== '') yield text;
-      await nextTurn();
     }
+    if (text !== '') yield text;
   }
   await session.write(statements.createStage(name)).catch((error: unknown) => {
     throw REFUSALS.includes(sqlState(error) ?? '') ? new NoTemporaryTables(error as Error) : error;
@@ -133,10 +138,12 @@ async function stage(
 }
 
 async function writeArrays(session: Session, made: Made, { statements, ...options }: FlushOptions): Promise<number> {
-  const rows = [...made.values()].flat();
-  if (rows.length === 0) return 0;
-  const columns = statements.written.map((_, i) => rows.map((row) => row[i] ?? null));
-  return await session.write(statements.upsertFromArrays, [...scopeOf(options), ...columns]);
+  let written = 0;
+  for (const rows of piecesOf([...made.values()].flat(), ARRAYS)) {
+    const columns = statements.written.map((_, i) => rows.map((row) => row[i] ?? null));
+    written += await session.write(statements.upsertFromArrays, [...scopeOf(options), ...columns]);
+  }
+  return written;
 }
 
 /** Halves what is refused until the one group is found, and leaves it out. */

@@ -323,6 +323,7 @@ export class Writer {
             },
           }),
       );
+      done.committed?.();
       for (const group of groups) this.#poison.delete(group);
       for (const [group, reason] of done.poison) this.#poison.set(group, reason);
       for (const [group, reason] of [...done.poison].slice(0, MOST_SAID)) {

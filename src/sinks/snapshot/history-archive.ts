@@ -1,5 +1,6 @@
 import type { Course, Window } from '../../index/history/recall.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
+import { inTurns } from '../../turns.ts';
 import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts';
 import type { Clock } from '../postgres/writer.ts';
@@ -98,14 +99,14 @@ export class HistoryArchive {
       const watched = await this.#watched(session);
       const courses = await this.#pieces(session, this.#statements.courses, search.courses(watched), ofCourse);
       const both = [cluster, ...Object.values(whose), end];
-      const recently = piecesOf(await session.query<PieceRow>(recent, both));
+      const recently = await inTurns(piecesOf(await session.query<PieceRow>(recent, both)));
       const page: Piece[] = [];
       let from = after ?? [-Infinity, '', ''];
       // A page of what strangers have written is none: only where rows end is there no more.
       for (let pages = 0; ; pages++) {
         if (pages === MOST_PAGES) throw new Error('ip_history is full of rows that podwhois has not written');
         const rows = await session.query<PieceRow>(old, [...both, since, until, size, ...from]);
-        page.push(...piecesOf(rows));
+        page.push(...(await inTurns(piecesOf(rows))));
         const last = rows.at(-1);
         if (page.length >= size || rows.length < size || !last) break;
         from = [last.held_from, last.ip, last.uid];
@@ -124,7 +125,7 @@ export class HistoryArchive {
     if (asked.length === 0) return [];
     const values = asked.map(valuesOf);
     const columns = [0, 1, 2].map((i) => values.map((one) => one[i]));
-    return piecesOf(await session.query<PieceRow>(statement, [this.#options.cluster, ...columns]));
+    return await inTurns(piecesOf(await session.query<PieceRow>(statement, [this.#options.cluster, ...columns])));
   }
 
   async #watched(session: Session): Promise<readonly Stretch[]> {

@@ -1,6 +1,8 @@
 import { canonicalIp } from '../../index/ip-address.ts';
 import type { Moment } from '../../index/history/interval.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
+import { PER_STEP } from '../../index/history/steps.ts';
+import type { Steps } from '../../index/history/steps.ts';
 import type { StringMap, Workload } from '../../pod.ts';
 
 /** How rows of `ip_history` and `ip_history_watched` are read. Their times are milliseconds since 1970, "for ever" is Infinity. */
@@ -62,7 +64,14 @@ export interface PieceRow extends Readonly<Record<string, unknown>> {
  * Whatever else stands in the tables than what podwhois writes was put there by somebody else, and says nothing: nothing of it may make an
  * answer impossible, nor keep the writer from its work.
  */
-export const piecesOf = (rows: readonly PieceRow[]): readonly Piece[] => rows.filter(isOurs).map(pieceOf);
+export function* piecesOf(rows: readonly PieceRow[]): Steps<readonly Piece[]> {
+  const pieces: Piece[] = [];
+  for (const [i, row] of rows.entries()) {
+    if (isOurs(row)) pieces.push(pieceOf(row));
+    if (i % PER_STEP === PER_STEP - 1) yield;
+  }
+  return pieces;
+}
 
 export const stretchesOf = (rows: readonly StretchRow[]): readonly Stretch[] =>
   rows

@@ -12,7 +12,7 @@ export interface HistoryStatements {
   readonly touching: string;
   /** The last before windows and the first after them; the same values. */
   readonly neighbours: string;
-  /** What pods did at addresses: cluster, addresses, uids, versions. */
+  /** What pods did at addresses, of hundreds of rows the first and the last ones: cluster, addresses, uids, versions. */
   readonly courses: string;
   /** The last rows of holds: cluster, addresses, uids, beginnings. */
   readonly ends: string;
@@ -51,6 +51,9 @@ export function historyStatements(schema: string): HistoryStatements {
     courses: of(
       'unnest($2::inet[], $3::text[], $4::numeric[]) AS q (ip, uid, since)',
       `(SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.until_version >= q.since
+        ORDER BY h.until_version LIMIT 1)
+       UNION
+       (SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.until_version >= q.since
         ORDER BY h.until_version DESC LIMIT ${MOST_HOLDERS})
        UNION ALL
        (SELECT * FROM ${history} AS h WHERE h.cluster = $1 AND h.uid = q.uid AND h.ip = q.ip AND h.until_version IS NULL)`,
@@ -65,7 +68,13 @@ export function historyStatements(schema: string): HistoryStatements {
       const [end, since, until, size, from, ip, uid] = Array.from({ length: 7 }, (_, i) => `$${own.length + 2 + i}`);
       const mine = `h.cluster = $1 AND ${own.join(' AND ')}`;
       return {
-        recent: `SELECT ${PIECE_COLUMNS} FROM ${history} AS h WHERE ${mine} AND h.valid_until >= ${time(`${end}::float8`)}`,
+        // The last row of each hold, which says when that began.
+        recent: `
+          SELECT ${PIECE_COLUMNS} FROM (
+            SELECT DISTINCT ON (h.held_from, h.ip, h.uid) h.* FROM ${history} AS h
+            WHERE ${mine} AND h.valid_until >= ${time(`${end}::float8`)}
+            ORDER BY h.held_from, h.ip, h.uid, h.valid_until DESC
+          ) AS h`,
         // In the order of the texts, as the pages are.
         old: `
           SELECT ${PIECE_COLUMNS} FROM (

@@ -1,6 +1,7 @@
 import { canonicalIp } from '../../index/ip-address.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
 import type { ResourceVersion } from '../../pod.ts';
+import { inTurns } from '../../turns.ts';
 import type { Session } from '../postgres/database.ts';
 import type { Row } from '../postgres/mirrored-table.ts';
 import { qualified } from '../postgres/sql.ts';
@@ -107,7 +108,7 @@ export class HistoryStore {
         courses.map(({ sinceVersion }) => sinceVersion ?? null),
       ],
     );
-    return piecesOf(rows);
+    return await inTurns(piecesOf(rows));
   }
 
   async remove(session: Session, statements: Statements, rows: readonly Row[]): Promise<number> {

@@ -72,4 +72,8 @@ export function historyRow({ ip, holder, ...piece }: Piece): Row {
 /** By which a row is found: its keys. */
 export const rowKey = (row: Row): string => groupKey(row.slice(0, KEYS.length).map((value) => value ?? ''));
 
+const HELD_FROM = KEYS.length + VALUES.findIndex(([name]) => name === 'held_from');
+
+export const sameHeldFrom = (a: Row, b: Row): boolean => a[HELD_FROM] === b[HELD_FROM];
+
 export const sameRow = (a: Row, b: Row): boolean => a.every((value: Value, i) => value === b[i]);

@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { erasBehind, laterBy } from '../../index/history/eras.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
-import { merge, mergeWatched } from '../../index/history/merge.ts';
+import { mergeWatched } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
+import type { Steps } from '../../index/history/steps.ts';
 import type { ResourceVersion } from '../../pod.ts';
-import { compareResourceVersions } from '../../resource-version.ts';
+import { compareResourceVersions, erasLater } from '../../resource-version.ts';
+import { inTurns } from '../../turns.ts';
 import type { Compared } from '../postgres/compare.ts';
 import type { Session } from '../postgres/database.ts';
 import { flush } from '../postgres/flush.ts';
@@ -14,9 +16,10 @@ import type { MirroredTable, Row } from '../postgres/mirrored-table.ts';
 import { statementsOf } from '../postgres/statements.ts';
 import type { Statements } from '../postgres/statements.ts';
 import type { Manner, Target } from '../postgres/target.ts';
+import { differences } from './history-differences.ts';
+import type { Heard } from './history-differences.ts';
 import { HistoryStore } from './history-store.ts';
-import type { Course } from './history-store.ts';
-import { historyRow, historyTable, rowKey, sameRow } from './history-table.ts';
+import { historyTable } from './history-table.ts';
 
 /** What is written down in memory of who held which address: by the wall clock. `IpRecorder` is one. */
 export interface Recorded {
@@ -27,7 +30,9 @@ export interface Recorded {
   now(): number;
   /** Every pod at every address of which there are pieces; '' is an object that could not be read. */
   keys(): Iterable<readonly [ip: string, uid: string]>;
-  pieces(ip: string, uid: string): readonly Piece[];
+  /** As they are now, whenever the steps are made. `since`: without what had ended by that version. */
+  pieces(ip: string, uid: string, since?: ResourceVersion): Steps<readonly Piece[]>;
+  isHeld(ip: string, uid: string): boolean;
   /** When it was watching, as far as that is proven: there the pieces are all there is. */
   stretches(): readonly Stretch[];
   onChange(listener: (ip: string, uid: string) => void): () => void;
@@ -53,15 +58,25 @@ const PER_READ = 500;
 const PER_TURN = 20;
 /** Those that are only looked at. */
 const LOOKED_AT_PER_TURN = 250;
+/** Of a group with so many pieces it is remembered up to where they are written. */
+const MANY = 16;
 
-/** What memory knows of a group. */
-interface Heard extends Course, Knowledge {
-  readonly group: string;
+/** What is to be written of some groups, and what comes of it. */
+interface Made {
+  /** When somebody was watching, by what is archived. */
+  readonly watched: readonly Stretch[];
+  readonly rows: Map<string, readonly Row[]>;
+  /** Which rows are not to be there any more. */
+  readonly obsolete: Map<string, readonly Row[]>;
+  /** Once that is committed. */
+  readonly upTo: Map<string, ResourceVersion | undefined>;
 }
 
 /**
  * The history of addresses in Postgres. A group is one pod at one address. What is there is read, merged with what memory knows, and
- * what differs is written: so it does not matter who wrote it, and whether a commit that nobody acknowledged was done.
+ * what differs is written: so it does not matter who wrote it, and whether a commit that nobody acknowledged was done. Of a group with many
+ * pieces that is done once. From then on nobody else writes, what memory adds comes later, and only the last piece and what follows it
+ * is read and merged: a pod that is labelled anew without end costs what is new.
  */
 export class HistoryTarget implements Target {
   readonly name = 'ip_history';
@@ -70,6 +85,8 @@ export class HistoryTarget implements Target {
   readonly #statements: Statements;
   readonly #store: HistoryStore;
   #changed = new Set<string>();
+  /** By group: where the last one begins of the pieces that are written; memory's version. Of pods that hold an address to this day. */
+  readonly #upTo = new Map<string, ResourceVersion>();
   /** How many eras later than memory says it is: see `#align`. */
   #eras = 0;
   /** Since when memory is known to be behind what is archived. */
@@ -105,6 +122,8 @@ export class HistoryTarget implements Target {
 
   /** Everything that memory knows, and everything that is open there, is to be merged. */
   async compare(session: Session): Promise<Compared | 'later'> {
+    // Another one may have written meanwhile.
+    this.#upTo.clear();
     const archived = await this.#store.watched(session);
     const open = await this.#store.open(session);
     const newest = open.map(({ sinceVersion }) => sinceVersion);
@@ -118,8 +137,7 @@ export class HistoryTarget implements Target {
     }
     const gone = new Set<string>();
     for (const { ip, uid } of open) {
-      const group = groupKey([ip, uid]);
-      if (!differing.has(group) || recorded.pieces(ip, uid).at(-1)?.until !== undefined) gone.add(group);
+      if (!recorded.isHeld(ip, uid)) gone.add(groupKey([ip, uid]));
       if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
     }
     return { differing, gone, groups: open.length };
@@ -136,44 +154,48 @@ export class HistoryTarget implements Target {
   }
 
   async flush(session: Session, groups: readonly string[], manner: Manner): Promise<Flushed> {
-    const archived = await this.#store.watched(session);
-    const rows = new Map<string, readonly Row[]>();
-    const obsolete = new Map<string, readonly Row[]>();
+    const watched = await this.#store.watched(session);
+    const made: Made = { watched, rows: new Map(), obsolete: new Map(), upTo: new Map() };
     let deleted = 0;
     const done = await flush(session, groups, {
       ...manner,
       table: this.#table,
       statements: this.#statements,
       prepare: async (own, some) => {
-        rows.clear();
-        await this.#merge(own, some, { archived, rows, obsolete });
+        made.rows.clear();
+        const more = await this.#merge(own, some, made);
+        await this.#merge(own, more, made);
       },
-      rows: (group) => rows.get(group) ?? [],
+      rows: (group) => made.rows.get(group) ?? [],
       // Of most groups nothing is to be written: that is no reason to delete what is there.
       mayDelete: () => false,
       leave: async (own, poison) => {
-        const gone = [...obsolete].flatMap(([group, some]) => (poison.has(group) ? [] : some));
+        const gone = [...made.obsolete].flatMap(([group, some]) => (poison.has(group) ? [] : some));
         deleted = await this.#store.remove(own, this.#statements, gone);
         await manner.leave(own);
       },
     });
-    return { ...done, deleted };
+    const committed = (): void => {
+      for (const [group, version] of made.upTo) {
+        if (version === undefined || done.poison.has(group)) this.#upTo.delete(group);
+        else this.#upTo.set(group, version);
+      }
+    };
+    return { ...done, deleted, committed };
   }
 
   async prune(session: Session): Promise<{ readonly deleted: number; readonly more: boolean }> {
     return await this.#store.prune(session, this.#options.recorded.now(), this.#keptMs);
   }
 
-  /** What is to be written of some groups, and which rows are not to be there any more. */
-  async #merge(
-    session: Session,
-    groups: readonly string[],
-    made: { archived: readonly Stretch[]; rows: Map<string, readonly Row[]>; obsolete: Map<string, readonly Row[]> },
-  ): Promise<void> {
+  /** Which groups are to be merged again, and all of them. */
+  async #merge(session: Session, groups: readonly string[], made: Made): Promise<readonly string[]> {
+    const again: string[] = [];
+    const horizon = this.#horizon;
     for (let from = 0; from < groups.length; from += PER_READ) {
       const heard: Heard[] = [];
       for (const some of turns(groups.slice(from, from + PER_READ))) {
-        heard.push(...this.#hear(some));
+        heard.push(...(await this.#hear(some, made)));
         await nextTurn();
       }
       const found = Map.groupBy(await this.#store.read(session, heard), ({ ip, holder }) =>
@@ -181,43 +203,39 @@ export class HistoryTarget implements Target {
       );
       for (const some of turns(heard)) {
         for (const one of some) {
-          const { news, gone } = this.#differences(one, found.get(one.group) ?? [], made.archived);
-          made.rows.set(one.group, news);
-          if (gone.length > 0) made.obsolete.set(one.group, gone);
+          const archived = { found: found.get(one.group) ?? [], watched: made.watched, horizon };
+          const done = await inTurns(differences(one, archived));
+          if (!done) again.push(one.group);
+          made.rows.set(one.group, done?.news ?? []);
+          if (done && done.gone.length > 0) made.obsolete.set(one.group, done.gone);
         }
         await nextTurn();
       }
     }
+    for (const group of again) this.#upTo.delete(group);
+    return again;
   }
 
   /** What memory knows of some groups. When it watched must be of the same moment: whoever began anew in between has other pieces. */
-  #hear(groups: readonly string[]): readonly Heard[] {
+  async #hear(groups: readonly string[], made: Made): Promise<readonly Heard[]> {
+    const { recorded } = this.#options;
     const watched = this.#watched();
-    return groups.map((group) => {
+    const begun = groups.map((group) => {
       const [ip = '', uid = ''] = groupValues(group);
-      const { pieces } = this.#later({ pieces: this.#options.recorded.pieces(ip, uid), watched: [] });
-      return { group, ip, uid, pieces, watched, sinceVersion: pieces[0]?.sinceVersion };
+      const upTo = this.#upTo.get(group);
+      return { group, ip, uid, upTo, pieces: recorded.pieces(ip, uid, upTo) };
     });
-  }
-
-  #differences(
-    heard: Heard,
-    there: readonly Piece[],
-    archived: readonly Stretch[],
-  ): { readonly news: readonly Row[]; readonly gone: readonly Row[] } {
-    const known = { pieces: there, watched: since(archived, heard.sinceVersion ?? there[0]?.sinceVersion, there) };
-    const before = new Map(there.map(historyRow).map((row) => [rowKey(row), row]));
-    const news: Row[] = [];
-    for (const piece of merge(heard, known)) {
-      const row = historyRow(piece);
-      const key = rowKey(row);
-      const old = before.get(key);
-      before.delete(key);
-      // What is too old is left to pruning.
-      const isRecent = (piece.until ?? Infinity) >= this.#horizon;
-      if (isRecent && (old === undefined || !sameRow(row, old))) news.push(row);
+    const heard: Heard[] = [];
+    for (const { group, ip, uid, upTo, pieces: steps } of begun) {
+      const own = await inTurns(steps);
+      const last = own.at(-1);
+      const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);
+      if (isLong || upTo !== undefined) made.upTo.set(group, isLong ? last?.sinceVersion : undefined);
+      const { pieces } = this.#later({ pieces: own, watched: [] });
+      const sinceVersion = upTo === undefined ? pieces[0]?.sinceVersion : erasLater(upTo, this.#eras);
+      heard.push({ group, ip, uid, pieces, watched, sinceVersion, isRest: upTo !== undefined });
     }
-    return { news, gone: [...before.values()] };
+    return heard;
   }
 
   #watched(): readonly Stretch[] {
@@ -284,15 +302,3 @@ const reachable = (watched: readonly Stretch[], first: Stretch | undefined): rea
 const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
 
 const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);
-
-/**
- * Of what was read all is there from a version on. Of whom there is nothing, nothing is said: the row may have been refused, or pruned.
- */
-function since(
-  watched: readonly Stretch[],
-  version: ResourceVersion | undefined,
-  there: readonly Piece[],
-): readonly Stretch[] {
-  if (there.length === 0 || version === undefined) return [];
-  return watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, version) >= 0);
-}

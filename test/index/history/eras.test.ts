@@ -4,6 +4,7 @@ import { erasBehind, laterBy } from '../../../src/index/history/eras.ts';
 import type { Piece, Stretch } from '../../../src/index/history/piece.ts';
 import { join } from '../../../src/index/history/recall.ts';
 import { inEra } from '../../../src/resource-version.ts';
+import { atOnce } from '../../../src/index/history/steps.ts';
 import { openPiece } from './open-piece.ts';
 
 const stretch = (sinceVersion: string, untilVersion: string): Stretch => ({
@@ -35,7 +36,7 @@ test('B8 memory and archive are joined in one order of eras: what ended before a
     watched: [stretch('1', inEra('300', 1))],
   };
   const memory = { pieces: [piece('400', 30)], watched: [{ ...stretch('450', '600'), from: 30, until: 40 }] };
-  const joined = join({ memory, archived, courses: [] });
+  const joined = atOnce(join({ memory, archived, courses: [] }));
   assert.deepEqual(
     joined.map(({ from, until }) => [from, until]),
     [

@@ -17,6 +17,7 @@ import type { Knowledge } from '../../../src/index/history/merge.ts';
 import type { Piece, Stretch } from '../../../src/index/history/piece.ts';
 import { toPieces } from '../../../src/index/history/point.ts';
 import type { Point, State } from '../../../src/index/history/point.ts';
+import { atOnce } from '../../../src/index/history/steps.ts';
 import { makePod } from '../make-pod.ts';
 
 const X = '10.0.0.1';
@@ -90,7 +91,7 @@ function hearsAll(observer: Observer, truth: readonly Change[]): readonly Point[
 /** What it remembers: what it heard that was news to it. */
 function knowledgeOf(observer: Observer, truth: readonly Change[]): Knowledge {
   return {
-    pieces: toPieces(X, news(hearsAll(observer, truth))),
+    pieces: atOnce(toPieces(X, news(hearsAll(observer, truth)))),
     watched: observer.watched.map(([first, last]): Stretch => ({
       from: heard(observer, first),
       until: heard(observer, last),
@@ -115,11 +116,11 @@ function oracle(all: readonly Observer[], truth: readonly Change[]): readonly Pi
     state,
     at: Math.min(...points.filter((one, j) => j >= i || one.version === version).map(({ at }) => at)),
   }));
-  return toPieces(X, news(each));
+  return atOnce(toPieces(X, news(each)));
 }
 
 const mergeBoth = (a: Knowledge, b: Knowledge): Knowledge => ({
-  pieces: merge(a, b),
+  pieces: atOnce(merge(a, b)),
   watched: mergeWatched(a.watched, b.watched),
 });
 

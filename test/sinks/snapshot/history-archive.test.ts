@@ -238,6 +238,21 @@ test('what one pod did at an address is read from a version on, also where it en
   assert.deepEqual(await archive.recall(() => ({ windows: [], courses: [] })), []);
 });
 
+test('of a pod that was labelled anew thousands of times the first row and the last ones are read, or of a search the last one', async (t) => {
+  const { archive, insert } = await stage(t);
+  const more = Array.from({ length: 3_000 }, (_, i) =>
+    piece('a', i, i + 1, { heldFrom: START, goesOn: true, holder: piece('a', 0, 1).holder }),
+  );
+  await insert([...more, piece('a', 3_000, undefined, { heldFrom: START }), piece('b', 5, 2_500)]);
+  const courses = [{ ip: X, uid: 'a', sinceVersion: more[1_000]?.sinceVersion ?? '' }];
+  const read = named(await archive.recall(() => ({ windows: [], courses })));
+  assert.ok(read.length < 250, `${read.length} rows`);
+  for (const row of ['a 1000', 'a 2999', 'a 3000']) assert.ok(read.includes(row), row);
+  const times = { since: START, until: Infinity, recent: START + 1_000_000, size: 10, after: undefined };
+  const { recent } = await archive.search({ whose: { ip: X }, ...times, courses: () => [] });
+  assert.deepEqual(named(recent), ['a 3000', 'b 5']);
+});
+
 test('a thousand questions are one statement', async (t) => {
   const { insert, sent, windows } = await stage(t);
   await insert(Array.from({ length: 2_000 }, (_, i) => piece(`p${i}`, i, i + 1, { ip: `10.0.${i >> 8}.${i & 255}` })));

@@ -19,6 +19,7 @@ import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { HistoryArchive } from '../../../src/sinks/snapshot/history-archive.ts';
+import { atOnce } from '../../../src/index/history/steps.ts';
 import { makePod } from '../../index/make-pod.ts';
 import { insertPieces, insertStretches } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
@@ -61,7 +62,7 @@ function both(a: Knowledge, b: Knowledge): Knowledge {
   const [ofA, ofB] = [Map.groupBy(a.pieces, keyOf), Map.groupBy(b.pieces, keyOf)];
   return {
     pieces: [...new Set([...ofA.keys(), ...ofB.keys()])].flatMap((key) =>
-      merge({ ...a, pieces: ofA.get(key) ?? [] }, { ...b, pieces: ofB.get(key) ?? [] }),
+      atOnce(merge({ ...a, pieces: ofA.get(key) ?? [] }, { ...b, pieces: ofB.get(key) ?? [] })),
     ),
     watched: mergeWatched(a.watched, b.watched),
   };
@@ -99,7 +100,7 @@ class Replica {
   get knowledge(): Knowledge {
     const { recorder, synced } = this.world;
     if (!synced) return NOTHING;
-    return { pieces: IPS.flatMap((ip) => recorder.piecesOf(ip)), watched: recorder.stretches() };
+    return { pieces: IPS.flatMap((ip) => atOnce(recorder.piecesOf(ip))), watched: recorder.stretches() };
   }
 }
 
@@ -127,7 +128,7 @@ class Play {
     const rest = number >>> 4;
     const replica = this.replicas[rest % 2] as Replica;
     if (kind < 3) this.#put(this.#make(rest >>> 1));
-    else if (kind === 3) this.#change(rest, { labels: { app: `v${rest % 3}` } });
+    else if (kind === 3) this.#relabel(rest);
     else if (kind === 4) this.#change(rest, { deletionTimestamp: 99 });
     else if (kind === 5) this.#change(rest, { phase: 'Failed' });
     else if (kind < 9) this.#delete(rest);
@@ -192,6 +193,17 @@ class Play {
   #change(rest: number, change: Partial<Pod>): void {
     const pod = this.#any(rest);
     if (pod) this.#put({ ...pod, ...change });
+  }
+
+  /** One pod, again and again. */
+  #relabel(rest: number): void {
+    const { uid } = this.#any(rest) ?? {};
+    for (let i = 0; i <= (rest >> 4) % 12; i++) {
+      const pod = this.#pods.get(uid ?? '');
+      if (pod) this.#put({ ...pod, labels: { app: `v${(rest >> i) % 3}` } });
+      this.#hear();
+      this.#pass(1);
+    }
   }
 
   #delete(rest: number): void {

@@ -21,6 +21,8 @@ export interface WriterOptions {
   readonly lease: Lease | undefined;
   /** Brings the schema to what is needed; called at the start, and again after whatever a person must put right. */
   readonly prepare: () => Promise<void>;
+  /** Asked in each transaction that writes, or makes a claim, before it ends. Rejects where that may not be. */
+  readonly allow?: ((session: Session) => Promise<void>) | undefined;
   readonly target: Target;
   readonly clock: Clock;
   readonly log: Log;
@@ -226,8 +228,11 @@ export class Writer {
             const claim = this.#claim();
             if (!this.#isEqual) return await lease?.enter(session);
             // Where nothing is left to write, readers see that the rows are fresh.
-            if (claim) await lease?.enter(session);
-            await claim?.(session);
+            if (claim) {
+              await lease?.enter(session);
+              await this.#options.allow?.(session);
+              await claim(session);
+            }
             await lease?.leave(session);
           });
           this.#provenAt = clock.now();
@@ -318,6 +323,7 @@ export class Writer {
               await lease?.enter(own);
             },
             leave: async (own: Session) => {
+              await this.#options.allow?.(own);
               await claim?.(own);
               await lease?.leave(own);
             },

@@ -4,7 +4,7 @@ import type { PodIndex } from '../../index/pod-index.ts';
 import type { Metrics } from '../../metrics.ts';
 import { accessOf } from '../postgres/access.ts';
 import { Database } from '../postgres/database.ts';
-import type { Log } from '../postgres/database.ts';
+import type { Log, Session } from '../postgres/database.ts';
 import { Lease, LEASE_TTL_MS } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { standingOf } from '../postgres/standing.ts';
@@ -69,7 +69,8 @@ export function plug(surroundings: Surroundings): Snapshot {
           sink: 'history',
           cluster: scope,
           target: new HistoryTarget({ schema, cluster: scope, recorded: recorder, source: fresh, retentionMs }),
-          require: async (database) => await requireSameTime(database, () => recorder.now()),
+          // Also while it writes: a clock can be set at any time.
+          allow: async (session) => await requireSameTime(session, () => recorder.now()),
         });
   if (history) publishHistory(metrics, history.writer);
   const reading = readerOf(surroundings);
@@ -94,11 +95,11 @@ interface Work {
   /** As it stands in the rows. */
   readonly cluster: string;
   readonly target: Target;
-  readonly require?: (database: Database) => Promise<void>;
+  readonly allow?: (session: Session) => Promise<void>;
 }
 
 /** A writer at work, with a lease and connections of its own: none waits for another. */
-function run(surroundings: Surroundings, { sink, cluster, target, require }: Work) {
+function run(surroundings: Surroundings, { sink, cluster, target, allow }: Work) {
   const { settings, clock, log, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
@@ -108,8 +109,10 @@ function run(surroundings: Surroundings, { sink, cluster, target, require }: Wor
     prepare: async () => {
       const { applied } = await migrate(database, schema);
       if (applied.length > 0) log.info({ schema, database: database.place, applied }, 'the schema was brought up');
-      await require?.(database);
+      // Before it asks for the lease, which another replica may have then.
+      if (allow) await database.transaction(allow);
     },
+    allow,
     target,
     clock,
     log,

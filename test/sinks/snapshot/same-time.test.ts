@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Database, Session } from '../../../src/sinks/postgres/database.ts';
+import type { Session } from '../../../src/sinks/postgres/database.ts';
 import { advice } from '../../../src/sinks/postgres/advice.ts';
 import { classify } from '../../../src/sinks/postgres/error-class.ts';
 import { requireSameTime } from '../../../src/sinks/snapshot/same-time.ts';
@@ -8,15 +8,12 @@ import { requireSameTime } from '../../../src/sinks/snapshot/same-time.ts';
 const NOW = 1_800_000_000_000;
 
 /** A database whose clock says NOW. */
-const database = {
-  transaction: async (work: (session: Session) => Promise<unknown>) =>
-    await work({ query: async () => await Promise.resolve([{ now: NOW }]) } as unknown as Session),
-} as unknown as Database;
+const session = { query: async () => await Promise.resolve([{ now: NOW }]) } as unknown as Session;
 
 /** What our clock says before and after the question. */
 const asked = async (before: number, after = before): Promise<void> => {
   const readings = [before, after];
-  await requireSameTime(database, () => readings.shift() ?? after);
+  await requireSameTime(session, () => readings.shift() ?? after);
 };
 
 test('clock jump: the history is not written by a clock that Postgres’ own contradicts by more than five minutes', async () => {

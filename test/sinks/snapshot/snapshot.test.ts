@@ -299,6 +299,26 @@ test('a clock that Postgres contradicts: the pods are written, the history is le
   assert.deepEqual(await sinks(), [{ sink: 'snapshot' }]);
   world.wall = Date.now();
   await until('its clock is right now', async () => ((await sinks()) as unknown[]).length === 2);
+
+  const begun = async (uid: string): Promise<number | undefined> =>
+    (
+      await postgres.query<{ valid_from: Date }>(`SELECT valid_from FROM ${schema}.ip_history WHERE uid = $1`, [uid])
+    )[0]?.valid_from.getTime();
+  const add = (uid: string, ip: string): void => {
+    world.index.slice().upsert(makePod({ uid, name: uid, podIps: [ip], resourceVersion: '2000' }));
+    world.recorder.now();
+  };
+  add('a', '10.0.0.1');
+  await until('the history is written', async () => (await begun('a')) !== undefined);
+  // Somebody sets it while it writes.
+  said.length = 0;
+  world.wall = Date.now() - 86_400_000;
+  add('b', '10.0.0.2');
+  await until('it is said again', () => said.some((text) => text.includes('behind that of Postgres')));
+  assert.equal(await begun('b'), undefined);
+  world.wall = Date.now();
+  await until('it is written', async () => (await begun('b')) !== undefined);
+  assert.ok(Math.abs(Date.now() - ((await begun('b')) ?? 0)) < 60_000);
 });
 
 test('other variables of Postgres in the environment are nobody’s business while the snapshot is off', () => {

@@ -208,6 +208,24 @@ describe('mirror-endpoints', () => {
     await untilRows(() => [...rows, foreign].toSorted());
   });
 
+  for (const services of [1, 1_000]) {
+    test(`a table in which a pod's name is unique, too: of ${services} Services the row of one that is made anew takes its place`, async (t) => {
+      const { cluster, environment, table, untilRows } = await stage(t);
+      await postgres.query(`ALTER TABLE ${table} ADD UNIQUE (cluster, namespace, service, pod_name)`);
+      const anew = {
+        ...endpoint('a', '10.1.0.9'),
+        targetRef: { kind: 'Pod', namespace: 'shop', name: 'a', uid: 'uid-2' },
+      };
+      const rows = Array.from({ length: services }, (_, i) => {
+        cluster.endpointSlices.put(slice(`web-${i}`, [anew]));
+        return `dev shop/web-${i} a uid-2 10.1.0.9 t`;
+      });
+      await insert(table, row('a', '10.1.0.1', { service: 'shop/web-0' }));
+      await runMirror(t, environment);
+      await untilRows(() => rows.toSorted());
+    });
+  }
+
   test('pods that are not ready have a row where that is wished; endpoints without a pod are counted', async (t) => {
     const { cluster, environment, untilRows } = await stage(t);
     const { targetRef: _, ...outside } = endpoint('x', '192.0.2.1', true);

@@ -55,6 +55,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 /** By SQLSTATE, or its first two characters. */
 const BY_STATE: Readonly<Record<string, string>> = {
   '42P01': `a table is missing: ${MIGRATE}`,
+  '42P10': "the table's key is another one: docs/endpoint-mirror.md has the table",
+  '42703': 'a column is missing: docs/endpoint-mirror.md has the table',
   '3F000': `the schema is missing: ${MIGRATE}`,
   '42501':
     'a permission is missing: docs/postgres.md lists the grants, docs/endpoint-mirror.md those of mirror-endpoints',

@@ -71,21 +71,26 @@ export async function flush(session: Session, groups: readonly string[], options
       stages.push(await stage(session, some, `podwhois_${stages.length}`, options));
     }
     await enter(session);
-    for (const { name } of stages) {
-      written += await session.write(options.statements.upsertFromStage(name), scopeOf(options));
+    // What is to go first: a row that takes its place may be like it in what is unique in the table besides.
+    for (const { name, gone } of stages) {
+      deleted += await remove(session, gone, options);
       const others = options.statements.deleteOthersThanStage(name);
       if (others !== undefined) deleted += await session.write(others, scopeOf(options));
     }
-    for (const { gone } of stages) deleted += await remove(session, gone, options);
+    for (const { name } of stages) {
+      written += await session.write(options.statements.upsertFromStage(name), scopeOf(options));
+    }
   } else {
     await enter(session);
     for (const some of piecesOf(groups, size)) {
       await options.prepare?.(session, some);
       const made = await rowsOf(some, options);
-      const write = careful ? bisect : writeArrays;
-      written += await write(session, made, options, poison);
       const gone = [...made].filter(([, rows]) => rows.length === 0).map(([group]) => group);
-      deleted += (await remove(session, gone, options)) + (await removeOthers(session, made, options, poison));
+      deleted += await remove(session, gone, options);
+      const replace = careful ? bisect : replaceRows;
+      const done = await replace(session, made, options, poison);
+      written += done.written;
+      deleted += done.deleted;
     }
   }
   await leave(session, poison);
@@ -146,27 +151,35 @@ async function writeArrays(session: Session, made: Made, { statements, ...option
   return written;
 }
 
-/** Halves what is refused until the one group is found, and leaves it out. */
+type Replaced = Pick<Flushed, 'written' | 'deleted'>;
+
+async function replaceRows(session: Session, made: Made, options: FlushOptions): Promise<Replaced> {
+  const deleted = await removeOthers(session, made, options);
+  return { written: await writeArrays(session, made, options), deleted };
+}
+
+/** Halves what is refused until the one group is found, and leaves it out, as it is. */
 async function bisect(
   session: Session,
   made: Made,
   options: FlushOptions,
   poison: Map<string, string>,
-): Promise<number> {
+): Promise<Replaced> {
   await session.write('SAVEPOINT podwhois');
   try {
-    return await writeArrays(session, made, options);
+    return await replaceRows(session, made, options);
   } catch (error) {
     if (classify(error) !== 'poison') throw error;
     await session.write('ROLLBACK TO SAVEPOINT podwhois');
     const groups = [...made];
     if (groups.length === 1) {
       for (const [group] of groups) poison.set(group, (error as Error).message);
-      return 0;
+      return { written: 0, deleted: 0 };
     }
     const middle = Math.ceil(groups.length / 2);
-    const first = await bisect(session, new Map(groups.slice(0, middle)), options, poison);
-    return first + (await bisect(session, new Map(groups.slice(middle)), options, poison));
+    const a = await bisect(session, new Map(groups.slice(0, middle)), options, poison);
+    const b = await bisect(session, new Map(groups.slice(middle)), options, poison);
+    return { written: a.written + b.written, deleted: a.deleted + b.deleted };
   }
 }
 
@@ -184,9 +197,8 @@ async function removeOthers(
   session: Session,
   made: Made,
   { statements, table, ...options }: FlushOptions,
-  poison: ReadonlyMap<string, string>,
 ): Promise<number> {
-  const kept = [...made].filter(([group, rows]) => rows.length > 0 && !poison.has(group));
+  const kept = [...made].filter(([, rows]) => rows.length > 0);
   if (statements.deleteOthers === undefined || kept.length === 0) return 0;
   const groups = statements.groups.map((_, i) => kept.map(([group]) => groupValues(group)[i] ?? ''));
   const rows = kept.flatMap(([, own]) => own);

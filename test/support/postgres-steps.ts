@@ -63,9 +63,11 @@ export class StepProxy {
     for (const connection of this.#connections) connection.count = { client: 0, server: 0 };
   }
 
-  /** Whether nothing has failed since it was armed. */
-  get armed(): boolean {
-    return this.#armed !== undefined;
+  /** Nothing fails any more. Whether nothing had failed since it was armed. */
+  disarm(): boolean {
+    const wasArmed = this.#armed !== undefined;
+    this.#armed = undefined;
+    return wasArmed;
   }
 
   async close(): Promise<void> {
@@ -201,7 +203,8 @@ export async function atEveryStep({ proxy, clear, change, settled, afterwards, .
     await settled().catch((error: unknown) => {
       throw new Error(`after message ${at} of the ${step.from}: ${step.fault}`, { cause: error });
     });
-    if (proxy.armed) return at - 1;
+    // Else it would fail later, under whatever comes next.
+    if (proxy.disarm()) return at - 1;
   }
   return assert.fail(`a write of more than ${MOST_STEPS} messages`);
 }

@@ -30,8 +30,8 @@ export function historyStatements(schema: string): HistoryStatements {
   const [history, watched] = [qualified(schema, 'ip_history'), qualified(schema, 'ip_history_watched')];
   const windows = `(SELECT ip, ${time('back')} AS back, ${time('ahead')} AS ahead
     FROM unnest($2::inet[], $3::float8[], $4::float8[]) AS w (ip, back, ahead)) AS q`;
-  const of = (questions: string, rows: string): string =>
-    `SELECT ${PIECE_COLUMNS} FROM ${questions} CROSS JOIN LATERAL (${rows}) AS h`;
+  const of = (questions: string, rows: string, each = ''): string =>
+    `SELECT ${each} ${PIECE_COLUMNS} FROM ${questions} CROSS JOIN LATERAL (${rows}) AS h`;
   return {
     watched: `SELECT ${STRETCH_COLUMNS} FROM ${watched} AS w WHERE cluster = $1 ORDER BY watched_until DESC LIMIT ${MOST_WATCHED}`,
     touching: of(
@@ -39,6 +39,8 @@ export function historyStatements(schema: string): HistoryStatements {
       `SELECT * FROM ${history} AS h
        WHERE h.cluster = $1 AND h.ip = q.ip AND h.valid_until >= q.back AND h.valid_from <= q.ahead
        ORDER BY h.uid = '' DESC, h.host_network DESC, h.finished_from NULLS FIRST LIMIT ${MOST_HOLDERS}`,
+      // A log file asks for many times of one address: a row touches most of them.
+      'DISTINCT ON (h.ip, h.valid_from, h.uid, h.since_version)',
     ),
     neighbours: of(
       windows,

@@ -265,6 +265,12 @@ test('a thousand questions are one statement', async (t) => {
   assert.equal(sent.length, 2, 'when somebody was watching, and the rows');
 });
 
+test('a row that touches many of the times asked for is sent once', async (t) => {
+  const { insert, windows } = await stage(t);
+  await insert([piece('a', 10, 500), piece('b', 20, 400)]);
+  assert.deepEqual(await windows(...Array.from({ length: 100 }, (_, i) => at(100 + i))), ['a 10', 'b 20']);
+});
+
 test('a search gives all of late, and of what ended before one page after another', async (t) => {
   const { archive, insert } = await stage(t);
   const long = piece('a', 0, 5, { goesOn: true });

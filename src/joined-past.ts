@@ -287,9 +287,9 @@ const hullOf = (windows: readonly Window[]): Pick<Window, 'from' | 'until'> => (
   until: windows.reduce((last, { until }) => Math.max(last, until), -Infinity),
 });
 
-/** Nothing that memory knows ended before. */
+/** Nothing that memory knows ended before: what it heard of at the end of a hole may have ended at any time in it. */
 function oldestEnd(reach: number, holes: readonly Hole[]): number {
-  const hole = new Unwatched(holes).around(reach);
+  const hole = holes.find(({ from, until }) => from < reach && reach <= (until ?? Infinity));
   if (!hole) return reach;
   return hole.from === -Infinity ? (hole.until ?? reach) : hole.from;
 }

@@ -40,6 +40,23 @@ export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]):
   );
 }
 
+/**
+ * Of the stretches in which somebody watched who has no piece of a pod at all, those at whose beginning it was gone: not those at which it
+ * was there, by what was watched at first hand. What there was of it has then been refused, or pruned.
+ */
+export const undisputed = (watched: readonly Stretch[], own: Knowledge): readonly Stretch[] =>
+  watched.filter(
+    ({ sinceVersion: version }) =>
+      !own.watched.some((one) => hasBegun(one, version) && compareResourceVersions(version, one.untilVersion) <= 0) ||
+      !own.pieces.some((one) => hasBegun(one, version) && !isOver(one, version)),
+  );
+
+const hasBegun = ({ sinceVersion }: Piece | Stretch, version: ResourceVersion): boolean =>
+  compareResourceVersions(sinceVersion, version) <= 0;
+
+const isOver = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>
+  untilVersion !== undefined && compareResourceVersions(untilVersion, version) <= 0;
+
 /** When somebody was watching. */
 export function mergeWatched(a: readonly Stretch[], b: readonly Stretch[]): readonly Stretch[] {
   const merged: Stretch[] = [];

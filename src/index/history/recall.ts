@@ -2,7 +2,7 @@ import type { ResourceVersion } from '../../pod.ts';
 import { compareResourceVersions } from '../../resource-version.ts';
 import { erasBehind, laterBy } from './eras.ts';
 import type { Moment } from './interval.ts';
-import { merge, speaking } from './merge.ts';
+import { merge, speaking, undisputed } from './merge.ts';
 import type { Knowledge } from './merge.ts';
 import type { Piece, Stretch } from './piece.ts';
 import type { Steps } from './steps.ts';
@@ -86,7 +86,8 @@ export function* join({ memory: heard, archived, courses }: Joined): Steps<reado
       continue;
     }
     const since = whole.get(key);
-    const watched = since === undefined ? speaking(archived.watched, pieces) : beginning(archived.watched, since);
+    const all = since === undefined ? speaking(archived.watched, pieces) : beginning(archived.watched, since);
+    const watched = pieces.length === 0 ? undisputed(all, { pieces: mine, watched: memory.watched }) : all;
     joined.push(yield* merge({ pieces: mine, watched: memory.watched }, { pieces, watched }));
   }
   return joined.flat();

@@ -1,4 +1,4 @@
-import { merge } from '../../index/history/merge.ts';
+import { merge, undisputed } from '../../index/history/merge.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
 import { PER_STEP } from '../../index/history/steps.ts';
@@ -35,7 +35,7 @@ interface Differences {
 export function* differences(heard: Heard, { found, watched, horizon }: Archived): Steps<Differences | undefined> {
   const from = heard.isRest ? heard.sinceVersion : undefined;
   const there = from === undefined ? found : found.filter((piece) => !isOverBy(piece, from));
-  const known = { pieces: there, watched: since(watched, heard.sinceVersion ?? there[0]?.sinceVersion, there) };
+  const known = { pieces: there, watched: speakingOf(heard, there, watched) };
   const before = new Map<string, Row>();
   for (const [i, piece] of there.entries()) {
     const row = historyRow(piece);
@@ -61,14 +61,10 @@ export function* differences(heard: Heard, { found, watched, horizon }: Archived
 const isOverBy = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>
   untilVersion !== undefined && compareResourceVersions(untilVersion, version) <= 0;
 
-/**
- * Of what was read all is there from a version on. Of whom there is nothing, nothing is said: the row may have been refused, or pruned.
- */
-function since(
-  watched: readonly Stretch[],
-  version: ResourceVersion | undefined,
-  there: readonly Piece[],
-): readonly Stretch[] {
-  if (there.length === 0 || version === undefined) return [];
-  return watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, version) >= 0);
+/** Of what was read all is there from a version on. */
+function speakingOf(heard: Heard, there: readonly Piece[], watched: readonly Stretch[]): readonly Stretch[] {
+  const since = heard.sinceVersion ?? there[0]?.sinceVersion;
+  if (since === undefined) return [];
+  const all = watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);
+  return there.length === 0 ? undisputed(all, heard) : all;
 }

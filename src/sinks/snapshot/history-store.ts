@@ -15,13 +15,30 @@ const PAGE = 10_000;
 /** Deleted in one transaction: so short that nobody waits for it. */
 const PRUNED_AT_ONCE = 5_000;
 const REMOVED_AT_ONCE = 1_000;
-const CURSOR = 'podwhois_open';
+const CURSOR = 'podwhois_late';
+/** No two writers' clocks differ by more: each is within five minutes of Postgres' (`requireSameTime`). */
+const SKEW_MS = 600_000;
 
 /** One pod at one address, from a version on; undefined: only what is open. */
 export interface Course {
   readonly ip: string;
   readonly uid: string;
   readonly sinceVersion: ResourceVersion | undefined;
+}
+
+interface Late {
+  readonly ip: string;
+  readonly uid: string;
+  readonly sinceVersion: ResourceVersion;
+  /** To this day. */
+  readonly isOpen: boolean;
+}
+
+interface LateRow extends Readonly<Record<string, unknown>> {
+  readonly ip: string;
+  readonly uid: string;
+  readonly since_version: string;
+  readonly is_open: boolean;
 }
 
 /** The statements of the history's writer, about the rows of one cluster. */
@@ -69,27 +86,21 @@ export class HistoryStore {
     );
   }
 
-  /** Who holds an address to this day, as far as is written. */
-  async open(
-    session: Session,
-  ): Promise<readonly { readonly ip: string; readonly uid: string; readonly sinceVersion: ResourceVersion }[]> {
-    interface Open extends Readonly<Record<string, unknown>> {
-      readonly ip: string;
-      readonly uid: string;
-      readonly since_version: string;
-    }
+  /** Who had an address up to a version of that time, or longer, as far as is written; undefined: who has it to this day. */
+  async lately(session: Session, since: Pick<Stretch, 'from' | 'sinceVersion'> | undefined): Promise<readonly Late[]> {
     await session.write(
-      `DECLARE ${CURSOR} NO SCROLL CURSOR FOR SELECT host(ip) AS ip, uid, since_version::text FROM ${this.#history}
-       WHERE cluster = $1 AND valid_until = 'infinity'`,
-      [this.#cluster],
+      `DECLARE ${CURSOR} NO SCROLL CURSOR FOR SELECT host(ip) AS ip, uid, since_version::text, until_version IS NULL AS is_open
+       FROM ${this.#history} WHERE cluster = $1 AND valid_until >= $2::timestamptz AND (until_version >= $3::numeric OR until_version IS NULL)`,
+      [this.#cluster, since === undefined ? 'infinity' : timestamp(since.from - SKEW_MS), since?.sinceVersion ?? null],
     );
-    const open: Open[] = [];
+    const late: Late[] = [];
     for (;;) {
-      const page = await session.query<Open>(`FETCH ${PAGE} FROM ${CURSOR}`);
-      open.push(...page.filter((row) => isVersion(row.since_version)));
-      if (page.length < PAGE) break;
+      const page = await session.query<LateRow>(`FETCH ${PAGE} FROM ${CURSOR}`);
+      for (const { ip, uid, since_version: sinceVersion, is_open: isOpen } of page) {
+        if (isVersion(sinceVersion)) late.push({ ip: canonicalIp(ip) ?? ip, uid, sinceVersion, isOpen });
+      }
+      if (page.length < PAGE) return late;
     }
-    return open.map(({ ip, uid, since_version }) => ({ ip: canonicalIp(ip) ?? ip, uid, sinceVersion: since_version }));
   }
 
   /** All pieces that had not ended by then. */

@@ -120,15 +120,19 @@ export class HistoryTarget implements Target {
     });
   }
 
-  /** Everything that memory knows, and everything that is open there, is to be merged. */
+  /**
+   * Everything that memory knows is to be merged, and of what it does not know everything that is open there, or ended after memory began
+   * to watch: it was gone by then.
+   */
   async compare(session: Session): Promise<Compared | 'later'> {
     // Another one may have written meanwhile.
     this.#upTo.clear();
     const archived = await this.#store.watched(session);
-    const open = await this.#store.open(session);
+    const { recorded } = this.#options;
+    const late = await this.#store.lately(session, this.#watched()[0]);
+    const open = late.filter(({ isOpen }) => isOpen);
     const newest = open.map(({ sinceVersion }) => sinceVersion);
     if (!this.#align(archived, newest)) return 'later';
-    const { recorded } = this.#options;
     const differing = new Set<string>();
     let looked = 0;
     for (const key of recorded.keys()) {
@@ -136,8 +140,9 @@ export class HistoryTarget implements Target {
       if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
     }
     const gone = new Set<string>();
-    for (const { ip, uid } of open) {
-      if (!recorded.isHeld(ip, uid)) gone.add(groupKey([ip, uid]));
+    for (const { ip, uid, isOpen } of late) {
+      if (!isOpen) differing.add(groupKey([ip, uid]));
+      else if (!recorded.isHeld(ip, uid)) gone.add(groupKey([ip, uid]));
       if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
     }
     return { differing, gone, groups: open.length };
@@ -232,7 +237,7 @@ export class HistoryTarget implements Target {
       const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);
       if (isLong || upTo !== undefined) made.upTo.set(group, isLong ? last?.sinceVersion : undefined);
       const { pieces } = this.#later({ pieces: own, watched: [] });
-      const sinceVersion = upTo === undefined ? pieces[0]?.sinceVersion : erasLater(upTo, this.#eras);
+      const sinceVersion = upTo === undefined ? earliest(pieces[0], watched[0]) : erasLater(upTo, this.#eras);
       heard.push({ group, ip, uid, pieces, watched, sinceVersion, isRest: upTo !== undefined });
     }
     return heard;
@@ -300,5 +305,12 @@ const reachable = (watched: readonly Stretch[], first: Stretch | undefined): rea
   );
 
 const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
+
+/** By which version the first of them is known. */
+const earliest = (...known: readonly (Piece | Stretch | undefined)[]): ResourceVersion | undefined =>
+  known
+    .filter((one) => one !== undefined)
+    .map(({ sinceVersion }) => sinceVersion)
+    .toSorted(compareResourceVersions)[0];
 
 const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);

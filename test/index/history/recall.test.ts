@@ -63,3 +63,15 @@ test('what ended before the rows that were read has ended, and what began then i
   );
   assert.equal(joined[1]?.sinceVersion, '600');
 });
+
+test('of a pod without any row only what memory did not watch itself is denied: Postgres may not have taken it', () => {
+  const last = { ...(pieces(290, 300, 2_000)[0] as Piece), goesOn: false, until: undefined, untilVersion: undefined };
+  const own = [...pieces(200, 290, 2_000), last];
+  const courses = [{ ip: X, uid: 'a', sinceVersion: '200' }];
+  const archived = { pieces: [], watched: [stretch(100, 250), stretch(255, 900)] };
+  const joined = (watched: readonly Stretch[]): readonly Piece[] =>
+    atOnce(join({ memory: { pieces: own, watched }, archived, courses }));
+  assert.deepEqual(joined([stretch(200, 900)]), own);
+  const ended = joined([stretch(200, 250), stretch(290, 900)]).find(({ goesOn }) => !goesOn);
+  assert.deepEqual([ended?.sinceVersion, ended?.untilVersion], ['250', '255']);
+});

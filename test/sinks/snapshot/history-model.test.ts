@@ -21,13 +21,13 @@ import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { HistoryArchive } from '../../../src/sinks/snapshot/history-archive.ts';
 import { atOnce } from '../../../src/index/history/steps.ts';
 import { makePod } from '../../index/make-pod.ts';
-import { insertPieces, insertStretches } from '../../support/history-rows.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { RecordedIndex } from '../../support/recorded-index.ts';
+import { Scribe } from '../../support/scribe.ts';
 
 /** How many histories are played; each of up to 80 steps, asked about at all of its moments. */
-const HISTORIES = Number(process.env['PODWHOIS_HISTORIES'] ?? 10_000) / 200;
+const HISTORIES = Number(process.env['PODWHOIS_HISTORIES'] ?? 40_000) / 200;
 
 const IPS = ['10.0.0.1', '10.0.0.2', 'fd00::1'];
 const VIEW = { partial: false, clusterCidrs: [] };
@@ -109,13 +109,16 @@ class Play {
   readonly oracle = new RecordedIndex({ maxAgeMs: 1e9, retentionMs: 1e9 });
   readonly replicas = [new Replica(), new Replica()] as const;
   readonly moments = new Set<number>();
+  /** By what is decided by all of it at once. */
   written: Knowledge = NOTHING;
+  readonly #cluster: string;
   readonly #pods = new Map<string, Pod>();
   #version = 10;
   #made = 0;
   #now = 0;
 
-  constructor() {
+  constructor(cluster: string) {
+    this.#cluster = cluster;
     this.oracle.index.slice().beginReplace().commit('10');
     this.oracle.recorder.look();
     this.#list(this.replicas[0]);
@@ -123,7 +126,7 @@ class Play {
     this.#pass(5);
   }
 
-  step(number: number): void {
+  async step(number: number): Promise<void> {
     const kind = number % 16;
     const rest = number >>> 4;
     const replica = this.replicas[rest % 2] as Replica;
@@ -136,7 +139,7 @@ class Play {
     else if (kind === 10) replica.isCutOff = true;
     else if (kind === 11) replica.die(this.#now);
     else if (kind < 14) this.#list(replica);
-    else if (kind === 14) this.written = both(this.written, replica.knowledge);
+    else if (kind === 14) await this.#write(replica);
     else this.#burst(rest);
     this.#hear();
     // What two do in one moment has no order.
@@ -147,6 +150,16 @@ class Play {
   end(): void {
     this.#list(this.replicas[0]);
     this.#pass(1);
+  }
+
+  /** Whoever writes has just taken over. */
+  async #write({ world, knowledge }: Replica): Promise<void> {
+    if (!world.synced) return;
+    const scribe = new Scribe({ database, schema }, world.recorder, this.#cluster);
+    // Whoever is behind what is written waits.
+    if (!(await scribe.compare())) return;
+    await scribe.flush();
+    this.written = both(this.written, knowledge);
   }
 
   /** More than the feed of a replica holds. */
@@ -327,16 +340,10 @@ test('whatever happens to two replicas and the cluster, memory and Postgres toge
   await check(
     asyncProperty(array(nat(0xffff_ffff), { minLength: 30, maxLength: 80, size: 'max' }), async (numbers) => {
       seen.histories++;
-      const play = new Play();
-      for (const number of numbers) play.step(number);
-      play.end();
       const cluster = String(seen.histories);
-      await database.transaction(async (session) => {
-        const query = async (sql: string, values: readonly unknown[]) => await session.query(sql, values);
-        const place = { query, schema, cluster };
-        await insertPieces(place, play.written.pieces);
-        await insertStretches(place, play.written.watched);
-      });
+      const play = new Play(cluster);
+      for (const number of numbers) await play.step(number);
+      play.end();
       const archive = new HistoryArchive({ database, schema, cluster, retentionMs: 1e9, clock, log });
       const { recorder, index } = play.replicas[0].world;
       const past = new JoinedPast({

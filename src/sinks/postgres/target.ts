@@ -16,7 +16,8 @@ export interface Manner {
   readonly careful: boolean;
   /** Proves that this process is the one that writes, and holds that until the commit. */
   readonly enter: (session: Session) => Promise<void>;
-  readonly leave: (session: Session) => Promise<void>;
+  /** With what Postgres would not take. */
+  readonly leave: (session: Session, poison: ReadonlyMap<string, string>) => Promise<void>;
 }
 
 /** What a `Writer` keeps in Postgres: in groups, of which it knows which may differ. */

@@ -305,6 +305,7 @@ export class Writer {
     if (this.#doubt) return;
     const began = clock.now();
     const groups = [...this.#dirty];
+    const written = new Set(groups);
     const since = this.#behindSince;
     this.#dirty.clear();
     this.#behindSince = undefined;
@@ -322,8 +323,11 @@ export class Writer {
               await kept?.stop();
               await lease?.enter(own);
             },
-            leave: async (own: Session) => {
+            leave: async (own: Session, poison: ReadonlyMap<string, string>) => {
               await this.#options.allow?.(own);
+              // What lacks a row is neither whole nor fresh.
+              if (poison.size > 0 || !this.#poison.keys().every((group) => written.has(group)))
+                return await lease?.enter(own);
               await claim?.(own);
               await lease?.leave(own);
             },

@@ -177,7 +177,7 @@ export class HistoryTarget implements Target {
       leave: async (own, poison) => {
         const gone = [...made.obsolete].flatMap(([group, some]) => (poison.has(group) ? [] : some));
         deleted = await this.#store.remove(own, this.#statements, gone);
-        await manner.leave(own);
+        await manner.leave(own, poison);
       },
     });
     const committed = (): void => {

@@ -54,7 +54,7 @@ class Surprising implements Target {
   async flush(session: Session, groups: readonly string[], { enter, leave }: Parameters<Target['flush']>[2]) {
     await enter(session);
     for (const group of groups) this.written.add(group);
-    await leave(session);
+    await leave(session, new Map());
     return { written: groups.length, deleted: 0, poison: new Map<string, string>() };
   }
 }

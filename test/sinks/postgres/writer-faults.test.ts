@@ -354,6 +354,30 @@ test('one poisonous value (NUL byte, too long): it is set aside with its reason,
   assert.equal(stage.writer.quarantined.size, 0);
 });
 
+test('while a row is set aside nothing is claimed of the table, and it is not called fresh', async (t) => {
+  let claims = 0;
+  const claim = () => async () => await Promise.resolve(void claims++);
+  const stage = await startStage(t, postgres, {
+    ttlMs: 60_000,
+    seen: (target) => ({ ...target, ready: true, size: 3, claim }),
+  });
+  const flushedAt = async (): Promise<unknown> =>
+    (await postgres.query(`SELECT flushed_at FROM ${stage.schema}.leases`))[0]?.['flushed_at'];
+  stage.truth.set('a', '1');
+  await stage.settled();
+  const before = await flushedAt();
+  stage.truth.set('b', 'x'.repeat(101));
+  await until('it is set aside', () => stage.writer.quarantined.size === 1);
+  const claimed = claims;
+  stage.truth.set('a', '2');
+  await until('others are written', async () => (await stage.table())[0]?.[1] === '2');
+  assert.deepEqual([claims, await flushedAt()], [claimed, before]);
+  stage.truth.set('b', 'well');
+  await stage.settled();
+  await until('it is claimed', () => claims > claimed);
+  assert.notDeepEqual(await flushedAt(), before);
+});
+
 test('two replicas write: only the one with the lease does, and the other follows when it has gone', async (t) => {
   const schema = postgres.schema();
   const first = await startStage(t, postgres, { schema });

@@ -198,6 +198,8 @@ export class IpRecorder {
    */
   stretches({ soFar = false }: { readonly soFar?: boolean } = {}): readonly Stretch[] {
     this.#pull();
+    // What `tenures` does not tell of any more must not count as never held.
+    this.#history.forgetBefore(this.#now - this.#options.retentionMs);
     const { reach, reachVersion } = this.#history;
     const offset = this.#offset;
     return this.#unwatched

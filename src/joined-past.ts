@@ -32,8 +32,8 @@ export interface Wanted {
   readonly courses: readonly Course[];
 }
 
-export type Whose =
-  { readonly ip: string } | { readonly uid: string } | { readonly namespace: string; readonly name: string };
+type Pods = { readonly uid: string } | { readonly namespace: string; readonly name: string };
+export type Whose = { readonly ip: string } | Pods;
 
 export interface Search {
   readonly whose: Whose;
@@ -252,21 +252,30 @@ export class JoinedPast {
     };
   }
 
-  /** What memory knows of somebody, looked for in pieces. */
+  /** What memory knows of somebody. */
   async #knownOf(whose: Whose): Promise<Knowledge> {
     const { memory } = this.#options;
+    const keys = 'ip' in whose ? [] : await this.#keysOf(whose);
+    // Of one moment: what memory forgets in between would count as never held.
     const watched = memory.stretches({ soFar: true });
-    const pieces = new Map<string, readonly Piece[]>();
+    const begun = 'ip' in whose ? [memory.piecesOf(whose.ip)] : keys.map(({ ip, uid }) => memory.pieces(ip, uid));
+    const pieces: (readonly Piece[])[] = [];
+    for (const steps of begun) pieces.push(await inTurns(steps));
+    return { pieces: pieces.flat(), watched };
+  }
+
+  /** At which addresses memory knows a pod, looked for in pieces. */
+  async #keysOf(whose: Pods): Promise<readonly { readonly ip: string; readonly uid: string }[]> {
+    const keys = new Map<string, { readonly ip: string; readonly uid: string }>();
     let looked = 0;
-    for (const tenure of memory.tenures('ip' in whose ? whose.ip : undefined)) {
+    for (const tenure of this.#options.memory.tenures(undefined)) {
       if (tenure && isOf(tenure, whose)) {
         const { ip, holder } = tenure;
-        const key = `${ip} ${holder.uid}`;
-        if (!pieces.has(key)) pieces.set(key, await inTurns(memory.pieces(ip, holder.uid)));
+        keys.set(`${ip} ${holder.uid}`, { ip, uid: holder.uid });
       }
       if (++looked % LOOKS_PER_TURN === 0) await nextTurn();
     }
-    return { pieces: [...pieces.values()].flat(), watched };
+    return [...keys.values()];
   }
 
   /** What memory has dropped it does not know. */
@@ -301,14 +310,10 @@ const rowOf = ({ ip, holder, sinceVersion }: Piece): string => `${ip} ${holder?.
 
 /** Every tenure; undefined for what is looked at and is none. */
 function* tenuresOf(pieces: readonly Piece[], unwatched: Unwatched): Generator<Tenure | undefined> {
-  for (const interval of toIntervals(pieces)) {
+  for (const interval of pieces.values().flatMap((piece) => toIntervals([piece]))) {
     yield isHeld(interval) && !interval.goesOn ? tenureOf(interval, interval, unwatched) : undefined;
   }
 }
 
-const isOf = ({ ip, holder }: Tenure, whose: Whose): boolean =>
-  'ip' in whose
-    ? ip === whose.ip
-    : 'uid' in whose
-      ? holder.uid === whose.uid
-      : holder.name === whose.name && holder.namespace === whose.namespace;
+const isOf = ({ holder }: Tenure, whose: Pods): boolean =>
+  'uid' in whose ? holder.uid === whose.uid : holder.name === whose.name && holder.namespace === whose.namespace;

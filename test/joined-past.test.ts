@@ -164,3 +164,53 @@ test('a thousand questions about one address read what is asked for once, and le
   assert.ok(calls.turns >= 20, `${calls.turns} turns`);
   assert.deepEqual([wanted?.windows.length, wanted?.courses], [5, [{ ip: X, uid: 'a', sinceVersion: '60' }]]);
 });
+
+test('what memory forgets while a pod is looked for ended when it did, not when memory begins', async () => {
+  const world = new RecordedIndex({ maxEnded: 3 });
+  const pods = Array.from({ length: 3_000 }, (_, i) =>
+    makePod({ uid: `p${i}`, name: `p${i}`, podIps: [`10.1.${i >> 8}.${i & 255}`], resourceVersion: '40' }),
+  );
+  const sought = makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' });
+  world.list([...pods, sought], '50');
+  while (!world.recorder.isReady) world.recorder.look();
+  const gone = (last: number, version: string): void => {
+    world.pass(1_000);
+    world.list(pods.slice(0, last), version);
+  };
+  world.pass(1_000);
+  world.list(pods, '60');
+  const ended = world.recorder.now();
+  gone(2_999, '70');
+  gone(2_998, '80');
+  // One more that has ended, and of what is sought memory knows no more: in the search's first pause.
+  setImmediate(() => gone(2_997, '90'));
+  assert.deepEqual(await endsOf(world, ended), [{ at: ended, observed: true }]);
+});
+
+test('what memory is about to forget ended when it did, not when memory begins', async () => {
+  const world = new RecordedIndex({ retentionMs: 2_000 });
+  world.list([makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' })], '50');
+  world.pass(1_000);
+  world.list([], '60');
+  const ended = world.recorder.now();
+  world.pass(2_001);
+  assert.deepEqual(await endsOf(world, ended), [{ at: ended, observed: true }]);
+});
+
+/** When, by all that is known, the pod `a` lost X: another replica has heard earlier of it than memory has, and that it ended then. */
+async function endsOf({ recorder: memory }: RecordedIndex, ended: number): Promise<unknown> {
+  const stretch = { from: BEGAN - 2_000, until: ended + 500, sinceVersion: '30', untilVersion: '60' };
+  const piece = { ...openPiece(X, '45', BEGAN - 1_000), until: ended, untilVersion: '60' };
+  const archive: Archive = {
+    retentionMs: 500_000,
+    recall: async () => await Promise.resolve([]),
+    async search({ courses }) {
+      courses([stretch]);
+      return await Promise.resolve({ watched: [stretch], recent: [piece], old: [] });
+    },
+  };
+  const past = new JoinedPast({ memory, archive, view: VIEW, isHostIp: () => false });
+  const search = { whose: { uid: 'a' }, since: 0, until: Infinity, after: undefined, size: 10 };
+  const found = await past.search(search);
+  return [...(found?.tenures ?? [])].flatMap((one) => (one ? [one.until] : []));
+}

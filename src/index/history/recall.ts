@@ -71,6 +71,9 @@ export interface Joined {
   readonly courses: readonly Course[];
 }
 
+/** Most have one piece. */
+const PODS_PER_STEP = 64;
+
 /** The pieces of each pod at each address, as memory and archive know them together. */
 export function* join({ memory: heard, archived, courses }: Joined): Steps<readonly Piece[]> {
   const memory = laterBy(heard, erasBehind(heard.watched, archived.watched));
@@ -79,7 +82,9 @@ export function* join({ memory: heard, archived, courses }: Joined): Steps<reado
   const whole = new Map(courses.map(({ ip, uid, sinceVersion }) => [keyFor(ip, uid), sinceVersion]));
   const first = memory.watched[0]?.sinceVersion;
   const joined: (readonly Piece[])[] = [];
+  let looked = 0;
   for (const key of new Set([...own.keys(), ...read.keys()])) {
+    if (++looked % PODS_PER_STEP === 0) yield;
     const [mine, pieces] = [own.get(key) ?? [], once(read.get(key) ?? [])];
     if (mine.length === 0 && pieces.every((piece) => isOverBefore(piece, first))) {
       joined.push(pieces);

@@ -75,3 +75,11 @@ test('of a pod without any row only what memory did not watch itself is denied: 
   const ended = joined([stretch(200, 250), stretch(290, 900)]).find(({ goesOn }) => !goesOn);
   assert.deepEqual([ended?.sinceVersion, ended?.untilVersion], ['250', '255']);
 });
+
+test('of an address that thousands of pods have had, dozens at a time are joined', () => {
+  const [one] = pieces(200, 210, 2_000) as [Piece];
+  const own = Array.from({ length: 5_000 }, (_, i): Piece => ({ ...one, holder: makePod({ uid: `p${i}` }) }));
+  const memory = { pieces: own, watched: [stretch(200, 900)] };
+  const steps = join({ memory, archived: { pieces: [], watched: [] }, courses: [] });
+  assert.ok([...steps].length > 5_000 / 100);
+});

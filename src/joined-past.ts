@@ -89,7 +89,7 @@ interface Found {
 const EVER = { from: -Infinity, until: Infinity };
 const NOTHING: Knowledge = { pieces: [], watched: [] };
 
-/** Answers made in one turn of the event loop: each looks at all of an address. */
+/** Answers made in one turn of the event loop: less than a millisecond of work, where no address has thousands of intervals. */
 const PER_TURN = 16;
 /** Intervals looked at in one. */
 const LOOKS_PER_TURN = 2_048;
@@ -229,9 +229,10 @@ export class JoinedPast {
   async #searchBoth(archive: Archive, search: Search, inMemory: Found): Promise<Found | undefined> {
     const { memory, skewMs = SKEW_MS } = this.#options;
     const { since, until, whose } = search;
-    const ownHoles = this.#ownHoles();
     const recent = oldestEnd(memory.reach, memory.holes(-Infinity, Infinity)) - skewMs;
     let own = await this.#knownOf(whose);
+    // What memory has forgotten by now it may not have known then.
+    const ownHoles = this.#ownHoles();
     let courses: readonly Course[] = [];
     const choose = (watched: readonly Stretch[]): readonly Course[] => {
       own = laterBy(own, erasBehind(own.watched, watched));

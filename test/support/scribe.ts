@@ -1,12 +1,24 @@
 import { HistoryTarget } from '../../src/sinks/snapshot/history-target.ts';
 import type { Recorded } from '../../src/sinks/snapshot/history-target.ts';
 import type { Compared } from '../../src/sinks/postgres/compare.ts';
-import type { Database, Session } from '../../src/sinks/postgres/database.ts';
+import { accessOf } from '../../src/sinks/postgres/access.ts';
+import { Database } from '../../src/sinks/postgres/database.ts';
+import type { Session } from '../../src/sinks/postgres/database.ts';
+import { migrate } from '../../src/sinks/postgres/migrate.ts';
 import type { RealPostgres } from './real-postgres.ts';
 
 export interface Place {
   readonly database: Database;
   readonly schema: string;
+}
+
+/** A schema that is up to date. */
+export async function startPlace(postgres: RealPostgres): Promise<Place> {
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log });
+  const schema = postgres.schema();
+  await migrate(database, schema);
+  return { database, schema };
 }
 
 /** What a flush has done: what it took out of memory and out of Postgres, and the most rows that it wrote with one statement. */

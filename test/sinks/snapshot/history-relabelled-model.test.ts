@@ -3,14 +3,11 @@ import process from 'node:process';
 import { array, assert as check, asyncProperty, nat } from 'fast-check';
 import { after, before, test } from 'node:test';
 import type { Pod } from '../../../src/pod.ts';
-import { accessOf } from '../../../src/sinks/postgres/access.ts';
-import { Database } from '../../../src/sinks/postgres/database.ts';
-import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { makePod } from '../../index/make-pod.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { RecordedIndex } from '../../support/recorded-index.ts';
-import { historyOf, Scribe } from '../../support/scribe.ts';
+import { historyOf, Scribe, startPlace } from '../../support/scribe.ts';
 import type { Place } from '../../support/scribe.ts';
 
 /** Each of some 50 steps. */
@@ -22,10 +19,7 @@ let postgres: RealPostgres;
 let place: Place;
 before(async () => {
   postgres = await startPostgres();
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log });
-  place = { database, schema: postgres.schema() };
-  await migrate(database, place.schema);
+  place = await startPlace(postgres);
 });
 after(async () => {
   await place.database.close();

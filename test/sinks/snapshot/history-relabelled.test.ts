@@ -2,14 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { atOnce } from '../../../src/index/history/steps.ts';
 import type { Pod } from '../../../src/pod.ts';
-import { accessOf } from '../../../src/sinks/postgres/access.ts';
-import { Database } from '../../../src/sinks/postgres/database.ts';
-import { migrate } from '../../../src/sinks/postgres/migrate.ts';
 import { makePod } from '../../index/make-pod.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
 import { RecordedIndex } from '../../support/recorded-index.ts';
-import { historyOf, Scribe } from '../../support/scribe.ts';
+import { historyOf, Scribe, startPlace } from '../../support/scribe.ts';
 import type { Place } from '../../support/scribe.ts';
 
 const X = '10.0.0.1';
@@ -18,10 +15,7 @@ let postgres: RealPostgres;
 let place: Place;
 before(async () => {
   postgres = await startPostgres();
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
-  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log });
-  place = { database, schema: postgres.schema() };
-  await migrate(database, place.schema);
+  place = await startPlace(postgres);
 });
 after(async () => {
   await place.database.close();

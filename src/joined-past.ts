@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { View } from './index/answer.ts';
 import { answerThen, tenureOf } from './index/history/answer-then.ts';
 import type { Then } from './index/history/answer-then.ts';
@@ -13,7 +12,7 @@ import type { Course, Window } from './index/history/recall.ts';
 import { commonHoles, holesBetween, holesSince, joinedWhereTheyMeet, Unwatched } from './index/history/unwatched.ts';
 import type { Hole } from './index/history/unwatched.ts';
 import type { IpRecorder } from './ip-recorder.ts';
-import { inTurns } from './turns.ts';
+import { inTurns, TURNS } from './turns.ts';
 
 /** All times in this file are milliseconds since 1970, by the wall clock as it is now. */
 
@@ -133,7 +132,7 @@ export class JoinedPast {
     const own: Then[] = [];
     for (const { ip, time } of questions) {
       own.push(this.#options.memory.at(ip, time));
-      if (own.length % PER_TURN === 0) await nextTurn();
+      if (own.length % PER_TURN === 0) await TURNS.next();
     }
     return await this.#better(questions, own);
   }
@@ -212,6 +211,7 @@ export class JoinedPast {
     const coursesOf = Map.groupBy(courses, ({ ip }) => ip);
     const intervals = new Map<string, readonly Interval[]>();
     const answers: Then[] = [];
+    let looked = 0;
     for (const { ip, time } of questions) {
       let known = intervals.get(ip);
       if (!known) {
@@ -221,7 +221,10 @@ export class JoinedPast {
         intervals.set(ip, known);
       }
       answers.push(answerThen(ip, time, { intervals: known, unwatched, reach: -Infinity, view, isHostIp }));
-      if (answers.length % PER_TURN === 0) await nextTurn();
+      looked += known.length + LOOKS_PER_TURN / PER_TURN;
+      if (looked < LOOKS_PER_TURN) continue;
+      looked = 0;
+      await TURNS.next();
     }
     return answers;
   }
@@ -274,7 +277,7 @@ export class JoinedPast {
         const { ip, holder } = tenure;
         keys.set(`${ip} ${holder.uid}`, { ip, uid: holder.uid });
       }
-      if (++looked % LOOKS_PER_TURN === 0) await nextTurn();
+      if (++looked % LOOKS_PER_TURN === 0) await TURNS.next();
     }
     return [...keys.values()];
   }

@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'utc-date.ts',
     'terminal.ts',
     'watched-files.ts',
+    'turns.ts',
   ],
   sinks: [
     'index',

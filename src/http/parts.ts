@@ -8,7 +8,7 @@ import type { Lookup } from './lookup.ts';
 import type { Room } from './outgoing.ts';
 import type { PastLookup } from './past-lookup.ts';
 import type { PodJson } from './pod-json.ts';
-import type { Turns } from './turns.ts';
+import type { Turns } from '../turns.ts';
 import type { Waiters } from './waiters.ts';
 
 export type App = FastifyInstance<

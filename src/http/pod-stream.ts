@@ -7,7 +7,7 @@ import type { PodJson } from './pod-json.ts';
 import { isAfter } from './position.ts';
 import type { Position } from './position.ts';
 import { walk, workPerTurn } from './scan.ts';
-import type { Turns } from './turns.ts';
+import type { Turns } from '../turns.ts';
 
 export interface PodStreamOptions {
   readonly index: Pods;

@@ -3,7 +3,7 @@ import type { Pods } from './context.ts';
 import type { PodFilter } from './pod-filter.ts';
 import { isAfter } from './position.ts';
 import type { Position } from './position.ts';
-import type { Turns } from './turns.ts';
+import type { Turns } from '../turns.ts';
 
 export interface ScanOptions {
   readonly index: Pods;

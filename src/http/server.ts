@@ -30,7 +30,7 @@ import { batchRoutes, lookupRoutes } from './routes/lookup.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { openapiRoutes } from './routes/openapi.ts';
 import { streamRoutes } from './routes/stream.ts';
-import { Turns } from './turns.ts';
+import { TURNS } from '../turns.ts';
 import { explain } from './validation.ts';
 import { Waiters } from './waiters.ts';
 
@@ -122,7 +122,7 @@ export async function createServer(options: ServerOptions, plugs: readonly HttpP
     lookup,
     pastLookup: new PastLookup({ past: options.past, partial: view.partial, counters: metrics.counters }),
     waiters: new Waiters(index.changes, clock, limits.maxWaiters),
-    turns: new Turns(),
+    turns: TURNS,
     room: new Room(limits.maxOutgoing),
     closing: closing.signal,
     draining: () => draining,

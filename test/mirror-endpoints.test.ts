@@ -427,8 +427,9 @@ describe('the table and the lease', () => {
       /a permission, a table/.test((await mirror.check('postgres'))?.message ?? ''),
     );
     assert.equal((await mirror.get('/ready')).status, 503);
-    await postgres.query(observersTable(table));
-    await postgres.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO ${role['PGUSER']}`);
+    const page = readFileSync(join(import.meta.dirname, '../docs/endpoint-mirror.md'), 'utf8');
+    const [documented = ''] = /^CREATE TABLE public\.server [^`]*/m.exec(page) ?? [];
+    await postgres.query(documented.replaceAll('public.server', table).replace('TO observer', `TO ${role['PGUSER']}`));
     await untilRows(() => [row('a', '10.1.0.1')]);
     await mirror.untilReady();
   });

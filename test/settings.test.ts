@@ -101,7 +101,7 @@ test('settings are frozen, their lists too', () => {
 
 test('all wrong settings are reported together, each by its names, its value and what would be right', () => {
   const problems = problemsOf(
-    { PORT: '99999', LOG_LEVEL: 'loud', RESYNC_INTERVAL: '600', NODE_NAME: 'Node_1' },
+    { PORT: '99999', LOG_LEVEL: 'loud', RESYNC_INTERVAL: '600', HISTORY_RETENTION: '1d', NODE_NAME: 'Node_1' },
     { host: 'a:80' },
   );
   assert.deepEqual(problems, [
@@ -109,9 +109,10 @@ test('all wrong settings are reported together, each by its names, its value and
     '--host (or HOST) is "a:80": must be an address or a host name, without a port or brackets, for example 0.0.0.0',
     'NODE_NAME (or --node-name) is "Node_1": must be the name of a node (lower-case letters, digits, "-" and "."), for example worker-1',
     'RESYNC_INTERVAL (or --resync-interval) is "600": must be a duration with its unit (h, m, s, ms) from 1s to 24h, for example 10m',
+    'HISTORY_RETENTION (or --history-retention) is "1d": must be a duration with its unit (h, m, s, ms) from 1m to 24h, for example 1h',
     'LOG_LEVEL (or --log-level) is "loud": must be one of fatal, error, warn, info, debug, trace, for example debug',
   ]);
-  assert.match(new SettingsError(problems).message, /^5 settings are wrong:\n {2}PORT .*\n {2}--host /);
+  assert.match(new SettingsError(problems).message, /^6 settings are wrong:\n {2}PORT .*\n {2}--host /);
 });
 
 test('a value that is wrong is refused, whatever is wrong about it', () => {

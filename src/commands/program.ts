@@ -90,7 +90,7 @@ export function createProgram(
     .command('sql')
     .description("ask a running demo's Postgres")
     .addArgument(new Argument('<query>', 'in SQL'))
-    .addOption(new Option('--postgres-port <number>', 'where that Postgres listens').default('54320'))
+    .addOption(new Option('--postgres-port <number>', 'where that Postgres listens').default('15432'))
     .action(async (query, { postgresPort }) => {
       await (await import('./demo/sql.ts')).sql(query, Number(postgresPort), edge.write);
       exit(0);

@@ -123,7 +123,9 @@ function refuse(outcome: PastOutcome, code: ErrorCode, message: string): PastDec
 }
 
 function miss(reason: MissReason | PastMissReason, meaning: string): PastDecision {
-  const body = asciiJson(errorBody('pod_not_found', `no pod answered then: ${meaning}`, { reason }));
+  // "no pod has it" is about now.
+  const then = meaning.replace(/ has (it|finished)/, ' had $1');
+  const body = asciiJson(errorBody('pod_not_found', `no pod answered then: ${then}`, { reason }));
   return { outcome: reason, status: ERRORS.pod_not_found.status, code: 'pod_not_found', reason, body };
 }
 

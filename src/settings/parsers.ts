@@ -19,7 +19,8 @@ export function duration(least: number, most: number): Parser<number> {
   return (text) => {
     const ms = parseDuration(text);
     if (ms !== undefined && ms >= least && ms <= most) return ms;
-    const unit = /^[0-9]+$/.test(text) ? ' with its unit (h, m, s, ms)' : '';
+    // Without a unit, or with one that is none, as in 30d.
+    const unit = ms === undefined ? ' with its unit (h, m, s, ms)' : '';
     return new Wrong(`a duration${unit} from ${formatDuration(least)} to ${formatDuration(most)}`);
   };
 }

@@ -149,10 +149,10 @@ test('where its ports are taken the demo takes free ones; one that was asked for
     return isOurs ? (server.address() as AddressInfo).port : port;
   };
   await taken(8080);
-  await taken(54_320);
+  await taken(15_432);
   const demo = await startDemo(t, { environment: AS_NPM });
   assert.match(demo.place('podwhois'), /^http:\/\/127\.0\.0\.1:(?!8080)\d+$/);
-  assert.match(demo.place('Postgres'), /^postgres:\/\/postgres@127\.0\.0\.1:(?!54320)\d+\/postgres$/);
+  assert.match(demo.place('Postgres'), /^postgres:\/\/postgres@127\.0\.0\.1:(?!15432)\d+\/postgres$/);
   await demo.said(/# with psql/);
   for (const comment of ['the same as a table', 'the pods now (serve --snapshot): which pod has this IP?']) {
     const ran = await shell(commandsOf(demo).get(comment) ?? '');

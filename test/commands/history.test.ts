@@ -52,7 +52,11 @@ test('history shows who held an address when, and what nobody has seen', async (
     held_until: '2026-11-20T14:00:00.000Z',
     held_until_observed: false,
   };
-  const holes = [{ from: null, until: '2026-11-20T13:40:00.000Z' }];
+  const holes = [
+    { from: null, until: '2026-11-20T13:40:00.000Z' },
+    { from: '2026-11-20T13:50:00.000Z', until: '2026-11-20T13:55:00.000Z' },
+    { from: '2026-11-20T14:10:00.000Z', until: null },
+  ];
   const { url, asked } = await answering(t, { body: { ...PAGE, history: [former, ROW], holes } });
   const { code, stdout, stderr } = await podwhois(['history', '10.42.0.5', '--server', url]);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
@@ -60,7 +64,9 @@ test('history shows who held an address when, and what nobody has seen', async (
     'FROM                        UNTIL                       STATUS   NAMESPACE  POD            NODE    WORKLOAD',
     '<=2026-11-20T14:00:00.000Z  >=2026-11-20T14:00:00.000Z  Ended    shop       a-longer-name  node-1  -',
     '2026-11-20T14:00:00.000Z    -                           Running  shop       web-1          node-1  Deployment/web',
-    'nobody was watching from - until 2026-11-20T13:40:00.000Z',
+    'nobody was watching before 2026-11-20T13:40:00.000Z',
+    'nobody was watching from 2026-11-20T13:50:00.000Z until 2026-11-20T13:55:00.000Z',
+    'nobody was watching since 2026-11-20T14:10:00.000Z',
     '',
   ]);
   assert.deepEqual(asked, ['GET /pods/history?ip=10.42.0.5&limit=1000']);

@@ -82,6 +82,7 @@ test('GET /pod?ip=&at= answers who had the address then', async (t) => {
   );
   const earlier = await ask(port, `/pod?ip=${X}&at=${iso(7)}`);
   assert.deepEqual([earlier.status, earlier.json['reason']], [404, 'no-pod']);
+  assert.equal(earlier.json['message'], 'no pod answered then: no pod had it');
   const { found, 'no-pod': none } = metrics.counters.history_lookups_total;
   assert.deepEqual([found, none, metrics.counters.lookups_total.found], [2, 1, 0]);
 });

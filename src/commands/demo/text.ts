@@ -83,8 +83,8 @@ More will be told here${postgres === undefined ? '' : ' when Postgres is ready, 
 `;
 }
 
-/** Where `demo sql` looks for the demo's Postgres. */
-export const POSTGRES_PORT = 54_320;
+/** Where `demo sql` looks for the demo's Postgres. Below what Linux gives to outgoing connections (32768 to 60999), any of which would take it. */
+export const POSTGRES_PORT = 15_432;
 
 const sqlCommand = ({ demo }: Calls, port: number, query: string): string =>
   `${demo} sql ${port === POSTGRES_PORT ? '' : `--postgres-port ${port} `}"${query}"`;

@@ -36,11 +36,14 @@ export function renderHistory(answer: History, format: Format): string {
       cell(row['uid']),
     ].slice(0, header.length),
   );
-  const blind = holes.map(({ from, until }) => `nobody was watching from ${orEver(from)} until ${orEver(until)}\n`);
+  const blind = holes.map(({ from, until }) => `nobody was watching ${span(from, until)}\n`);
   return columns([header, ...rows]) + blind.join('');
 }
 
-const orEver = (time: unknown): string => (time === null ? '-' : cell(time));
+function span(from: unknown, until: unknown): string {
+  if (from === null) return until === null ? 'at any time' : `before ${cell(until)}`;
+  return until === null ? `since ${cell(from)}` : `from ${cell(from)} until ${cell(until)}`;
+}
 
 function heldOf(row: Readonly<Record<string, unknown>>): [string, string] {
   const [from, until] = [cell(row['held_from']), cell(row['held_until'])];

@@ -165,9 +165,8 @@ export class JoinedPast {
     open: readonly number[],
   ): Promise<readonly Recalled[]> {
     const asked = open.map((i) => questions[i] as Question);
-    const holes = this.#ownHoles();
-    const better = await this.#ask(archive, asked, holes);
-    const unwatched = new Unwatched(holes);
+    const better = await this.#ask(archive, asked);
+    const unwatched = new Unwatched(this.#ownHoles());
     const answers: Recalled[] = [...own];
     for (const [n, i] of open.entries()) {
       const then = better?.[n];
@@ -177,16 +176,14 @@ export class JoinedPast {
     return answers;
   }
 
-  async #ask(
-    archive: Archive,
-    questions: readonly Question[],
-    ownHoles: readonly Hole[],
-  ): Promise<readonly Then[] | undefined> {
+  async #ask(archive: Archive, questions: readonly Question[]): Promise<readonly Then[] | undefined> {
     const { memory, view, isHostIp } = this.#options;
     // As it is before the archive is read: what is learned meanwhile may contradict the choice.
     const watched = memory.stretches({ soFar: true });
     const own = new Map<string, Knowledge>();
     const begun = [...new Set(questions.map(({ ip }) => ip))].map((ip) => [ip, memory.piecesOf(ip)] as const);
+    // Not before: to ask for the others can drop what was known.
+    const ownHoles = this.#ownHoles();
     for (const [ip, steps] of begun) own.set(ip, { pieces: await inTurns(steps), watched });
     let archivedWatched: readonly Stretch[] = [];
     let unwatched = new Unwatched();

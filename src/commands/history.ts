@@ -30,6 +30,7 @@ export async function history({
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
   const answer = await askHistory({ server, token, signal }, asked);
   write(renderHistory(answer, format));
+  if (answer.continue !== undefined) complain('podwhois: there are more: ask with another --since or --limit\n');
   if (answer.history.length > 0) return 0;
   complain('podwhois: nobody is known to have had it in that time\n');
   return 1;

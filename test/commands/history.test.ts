@@ -125,8 +125,10 @@ test('--until and --limit are those of HTTP, and no page asks for more rows than
   const page = { ...PAGE, history: Array.from({ length: 1000 }, () => ROW), continue: 'next' };
   const { url, asked } = await answering(t, { body: page }, { body: { ...PAGE, continue: 'more' } });
   const args = ['history', '10.42.0.5', '--until', '1h', '--limit', '1001', '-o', 'json', '--server', url];
-  const { stdout } = await podwhois(args);
-  assert.equal((JSON.parse(stdout) as { history: unknown[] }).history.length, 1001);
+  const { code, stdout, stderr } = await podwhois(args);
+  const answer = JSON.parse(stdout) as { history: unknown[]; continue: string };
+  assert.deepEqual([answer.history.length, answer.continue, code], [1001, 'more', 0]);
+  assert.equal(stderr, 'podwhois: there are more: ask with another --since or --limit\n');
   assert.deepEqual(asked, [
     'GET /pods/history?ip=10.42.0.5&until=-1h&limit=1000',
     'GET /pods/history?ip=10.42.0.5&until=-1h&limit=1&continue=next',

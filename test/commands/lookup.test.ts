@@ -107,6 +107,25 @@ test('several addresses are asked for at once, and each has its line in the orde
   assert.equal(server.requests.length, 1);
 });
 
+test('of a time in which nobody was watching it is said who had the address before and after it', async () => {
+  const before = {
+    ...(pod('web-1').pod as object),
+    held_until: '2026-11-20T14:00:00.000Z',
+    held_until_observed: false,
+  };
+  const after = { ...(pod('web-2').pod as object), held_from: '2026-11-20T15:00:00.000Z', held_from_observed: true };
+  await using server = await cannedPodwhois({
+    '10.0.0.1': { ...miss('not-observed'), before, after },
+    '10.0.0.2': { ...miss('not-observed'), before: null, after },
+  });
+  const { stdout } = await podwhois(['lookup', '10.0.0.1', '10.0.0.2', '--at', '15m', '--server', server.url]);
+  const known = stdout.split('\n').map((line) => /none .*/.exec(line)?.[0]);
+  assert.deepEqual(known.slice(1, 3), [
+    'none (not-observed; before: shop/web-1 until >=2026-11-20T14:00:00.000Z; after: shop/web-2 from 2026-11-20T15:00:00.000Z)',
+    'none (not-observed; after: shop/web-2 from 2026-11-20T15:00:00.000Z)',
+  ]);
+});
+
 test('-o wide adds columns', async () => {
   await using server = await cannedPodwhois({ '10.0.0.1': pod('web-1') });
   const { stdout } = await podwhois(['lookup', '10.0.0.1', '10.0.0.2', '-o', 'wide', '--server', server.url]);

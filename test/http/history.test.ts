@@ -266,6 +266,7 @@ test('GET /pods/history lists who held an address, or which addresses a pod held
     ['ip=x', 'invalid_ip'],
     [`ip=${X}&since=soon`, 'invalid_request'],
     [`ip=${X}&since=${iso(61)}`, 'invalid_request'],
+    [`ip=${X}&since=${iso(9)}&until=${iso(8)}`, 'invalid_request'],
     [`ip=${X}&limit=0`, 'invalid_request'],
     [`ip=${X}&limit=1001`, 'invalid_request'],
     [`ip=${X}&continue=x`, 'invalid_continue'],

@@ -7,6 +7,8 @@ export interface History {
   readonly history: readonly Readonly<Record<string, unknown>>[];
   readonly known_from: string;
   readonly holes: readonly { readonly from: unknown; readonly until: unknown }[];
+  /** There are more rows than were asked for. */
+  readonly continue?: string;
 }
 
 /** More than anybody reads; what is more is to be asked for in parts. */
@@ -40,7 +42,8 @@ export async function askHistory(target: Target, { ip, since, until, limit = Inf
       history.push(...body.history);
       const { continue: token, known_from, holes } = body;
       const isEnough = history.length >= limit || page === MOST_PAGES;
-      if (typeof token !== 'string' || isEnough) return { history, known_from, holes };
+      if (token === undefined) return { history, known_from, holes };
+      if (isEnough) return { history, known_from, holes, continue: token };
       query.set('continue', token);
     }
   } finally {
@@ -58,13 +61,14 @@ function timeOf(flag: string, text: string): string {
   );
 }
 
-function isAnswer(body: unknown): body is History & { readonly continue?: unknown } {
+function isAnswer(body: unknown): body is History {
   return (
     isRecord(body) &&
     Array.isArray(body['history']) &&
     body['history'].every(isRecord) &&
     typeof body['known_from'] === 'string' &&
     Array.isArray(body['holes']) &&
-    body['holes'].every(isRecord)
+    body['holes'].every(isRecord) &&
+    ['string', 'undefined'].includes(typeof body['continue'])
   );
 }

@@ -12,6 +12,9 @@ export interface Result {
   readonly message?: string;
   readonly candidates?: readonly { readonly namespace: string; readonly name: string; readonly uid: string }[];
   readonly pod?: Readonly<Record<string, unknown>>;
+  /** Who had it last before the time that was asked about, and first after it, where nobody was watching then. */
+  readonly before?: Readonly<Record<string, unknown>>;
+  readonly after?: Readonly<Record<string, unknown>>;
 }
 
 /** No answer to be had from the server: a sentence that names the setting to change. */
@@ -168,11 +171,13 @@ const isErrorBody = (body: unknown): body is Record<string, unknown> =>
 
 /** What is known of an error, and only where it has the type it should have. */
 function pick(body: Readonly<Record<string, unknown>>): Omit<Result, 'ip' | 'status' | 'pod'> {
-  const { code, reason, message, candidates } = body;
+  const { code, reason, message, candidates, before, after } = body;
   return {
     ...(typeof code === 'string' && { code }),
     ...(typeof reason === 'string' && { reason }),
     ...(typeof message === 'string' && { message }),
+    ...(isRecord(before) && { before }),
+    ...(isRecord(after) && { after }),
     ...(Array.isArray(candidates) && {
       candidates: candidates.filter(isRecord).map((one) => ({
         namespace: String(one['namespace']),

@@ -130,8 +130,14 @@ function missRow(result: Result): string[] {
   return [oneLine(result.ip), '-', '-', '-', '-', reasonOf(result)];
 }
 
-function reasonOf({ status, code = 'unknown', reason, message, candidates }: Result): string {
-  if (status === 404) return `none (${oneLine(reason ?? code)})`;
+function reasonOf({ status, code = 'unknown', reason, message, candidates, before, after }: Result): string {
+  if (status === 404) {
+    const known = [
+      ...(before ? [`; before: ${podOf(before)} until ${heldOf(before)[1]}`] : []),
+      ...(after ? [`; after: ${podOf(after)} from ${heldOf(after)[0]}`] : []),
+    ];
+    return `none (${oneLine(reason ?? code)}${known.join('')})`;
+  }
   if (status === 409) {
     const names = (candidates ?? []).map(({ namespace, name }) => `${namespace}/${name}`).join(', ');
     return `ambiguous${names ? `: ${oneLine(names, 1000)}` : ''}`;
@@ -140,6 +146,8 @@ function reasonOf({ status, code = 'unknown', reason, message, candidates }: Res
 }
 
 const cell = (value: unknown): string => (typeof value === 'string' && value !== '' ? oneLine(value, 253) : '-');
+
+const podOf = (row: Readonly<Record<string, unknown>>): string => `${cell(row['namespace'])}/${cell(row['name'])}`;
 
 function kindAndName(value: unknown): string {
   const { kind, name } = (value ?? {}) as { kind?: unknown; name?: unknown };

@@ -73,8 +73,10 @@ export function historyRoutes(app: App, parts: Parts): void {
       const [now, reach] = [past.now(), past.reach];
       const asked = instantParameter('since', question.since, now) ?? reach;
       if (asked > now) throw new Problem('invalid_request', 'since: lies in the future');
-      const since = Math.max(reach, asked);
       const until = instantParameter('until', question.until, now) ?? Infinity;
+      if (question.since !== undefined && until < asked)
+        throw new Problem('invalid_request', 'until: lies before since');
+      const since = Math.max(reach, asked);
       scans.take(reply.raw);
       const take = parts.room.begin(reply.raw);
       const signal = goneSignal(reply);

@@ -29,6 +29,9 @@ export class Lease {
   readonly #table: string;
   readonly #options: Required<LeaseOptions>;
   #epoch: string | undefined;
+  /** Of the last time it was had. */
+  #lastEpoch: string | undefined;
+  #isResumed = false;
 
   constructor(options: LeaseOptions) {
     this.#table = qualified(options.schema, 'leases');
@@ -37,6 +40,11 @@ export class Lease {
 
   get held(): boolean {
     return this.#epoch !== undefined;
+  }
+
+  /** Nobody else has had it since it was last had here. */
+  get isResumed(): boolean {
+    return this.#isResumed;
   }
 
   get ttlMs(): number {
@@ -64,6 +72,10 @@ export class Lease {
       );
     });
     this.#epoch = row?.epoch;
+    if (row) {
+      this.#isResumed = this.#lastEpoch !== undefined && BigInt(row.epoch) === BigInt(this.#lastEpoch) + 1n;
+      this.#lastEpoch = row.epoch;
+    }
     return this.held;
   }
 

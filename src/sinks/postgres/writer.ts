@@ -219,7 +219,9 @@ export class Writer {
           if (await lease?.acquire(database)) {
             this.#doubt = true;
             this.#provenAt = clock.now();
-            log.info({ table: this.#options.target.name }, 'this process writes the table now');
+            // After a fault it asks anew for what it has: nothing has begun.
+            if (lease?.isResumed === false)
+              log.info({ table: this.#options.target.name }, 'this process writes the table now');
           } else this.#retryAt = clock.now() + this.#pace.leaseMs;
           this.#asked = true;
           break;

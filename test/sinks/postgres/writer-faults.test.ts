@@ -320,6 +320,8 @@ test('table missing 42P01 and permission 42501: no crash loop, the fix is logged
     ({ fields }) => 'advice' in fields && String(fields.advice).includes('podwhois migrate'),
   );
   assert.equal(said.length, 1);
+  // It has asked for its lease anew, and nobody else had it: nothing has begun.
+  assert.equal(stage.logged.filter(({ message }) => message === 'this process writes the table now').length, 1);
   // Since the first one: what succeeds in between, schema and lease, is not what it is for.
   assert.ok(stage.writer.failingMs() > 1_000);
   await postgres.query(`ALTER TABLE ${stage.schema}.elsewhere RENAME TO mirrored`);

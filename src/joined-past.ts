@@ -21,7 +21,7 @@ export interface Archive {
   /** What ended longer ago is dropped. */
   readonly retentionMs: number;
   /** Rejects where it cannot be read, in no more than two seconds or so. */
-  recall(choose: (watched: readonly Stretch[]) => Wanted): Promise<readonly Piece[]>;
+  recall(choose: (watched: readonly Stretch[]) => Wanted, guess?: Window): Promise<readonly Piece[]>;
   search(search: ArchiveSearch): Promise<ArchiveFound>;
 }
 
@@ -86,6 +86,7 @@ interface Found {
 }
 
 const EVER = { from: -Infinity, until: Infinity };
+const WATCHED = new Unwatched([]);
 const NOTHING: Knowledge = { pieces: [], watched: [] };
 
 /** Answers made in one turn of the event loop: less than a millisecond of work, where no address has thousands of intervals. */
@@ -188,6 +189,9 @@ export class JoinedPast {
     let archivedWatched: readonly Stretch[] = [];
     let unwatched = new Unwatched();
     let courses: readonly Course[] = [];
+    const [first] = questions;
+    // It was watched, mostly.
+    const guess = first && questions.length === 1 ? windowAround(first.ip, first.time, WATCHED) : undefined;
     const read = await archive
       .recall((stretches) => {
         archivedWatched = stretches;
@@ -201,7 +205,7 @@ export class JoinedPast {
           coursesIn(hullOf(some), own.get(ip)?.pieces ?? []),
         );
         return { windows, courses };
-      })
+      }, guess)
       .catch(() => undefined); // whoever reads has logged it
     if (!read) return undefined;
     const readOf = Map.groupBy(read, ({ ip }) => ip);

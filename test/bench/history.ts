@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { request } from 'undici';
 import { accessOf } from '../../src/sinks/postgres/access.ts';
 import { Database } from '../../src/sinks/postgres/database.ts';
@@ -165,6 +166,7 @@ async function loadRows(postgres: RealPostgres, schema: string, rows: number): P
   await postgres.query(`VACUUM ANALYZE ${table}`);
   // What was loaded is not still being written while it is measured.
   await postgres.query('CHECKPOINT');
+  spawnSync('sync');
   await postgres.query(
     `INSERT INTO ${schema}.ip_history_watched (cluster, since_version, until_version, watched_from, watched_until)
      VALUES ('c', 1, ${3 * rows + 10}, to_timestamp($1 / 1000.0), now())`,

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ConnectionOptions } from 'node:tls';
 import { Client as PgClient, Pool } from 'pg';
-import type { ClientConfig, PoolClient } from 'pg';
+import type { ClientConfig, PoolClient, QueryResult } from 'pg';
 import copy from 'pg-copy-streams';
 import { pipeline } from 'node:stream/promises';
 import { tlsOf } from './access.ts';
@@ -114,16 +114,25 @@ export class Database {
     return this.#age;
   }
 
-  /** Commits when `work` resolves. Rejects with whatever went wrong; of a failed commit nobody knows whether it was done. */
-  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  /**
+   * Commits when `work` resolves. Rejects with whatever went wrong; of a failed commit nobody knows whether it was done. `first`:
+   * statements without parameters that go with the beginning, in one journey; `work` is given the rows of each.
+   */
+  async transaction<T>(
+    work: (session: Session, rows: readonly (readonly object[])[]) => Promise<T>,
+    first: readonly string[] = [],
+  ): Promise<T> {
     const client = await this.#connect();
     let failure: unknown;
     // `pg` tells of a connection that breaks between two statements by an event, and by the next statement.
     const onError = (error: unknown): void => void (failure ??= error);
     client.on('error', onError);
     try {
-      await client.query(this.#begin);
-      const result = await work(sessionOf(client, this.#limits.query));
+      // `pg` gives one result for each statement.
+      const begun: unknown = await client.query([this.#begin, ...first].join('; '));
+      const results = begun as readonly QueryResult<object>[];
+      const rows = results.slice(results.length - first.length).map((one) => one.rows);
+      const result = await work(sessionOf(client, this.#limits.query), rows);
       await client.query('COMMIT');
       return result;
     } catch (error) {

@@ -2,6 +2,7 @@ import type { Course, Window } from '../../index/history/recall.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
 import { inTurns } from '../../turns.ts';
 import { failureOf } from '../postgres/advice.ts';
+import { withValues } from '../postgres/sql.ts';
 import type { Database, Log, Session, TimeLimits } from '../postgres/database.ts';
 import type { Clock } from '../postgres/writer.ts';
 import { historyStatements } from './history-statements.ts';
@@ -68,23 +69,32 @@ export class HistoryArchive {
     this.#statements = historyStatements(options.schema);
   }
 
-  /** The rows that are chosen once it is known who was watching when; of an address or hold with hundreds of them, those that decide. */
+  /**
+   * The rows that are chosen once it is known who was watching when; of an address or hold with hundreds of them, those that decide. `guess`: what
+   * will most likely be the only window, which is read with the first journey.
+   */
   async recall(
     choose: (watched: readonly Stretch[]) => {
       readonly windows: readonly Window[];
       readonly courses: readonly Course[];
     },
+    guess?: Window,
   ): Promise<readonly Piece[]> {
-    return await this.#read(async (session) => {
-      const { windows, courses } = choose(await this.#watched(session));
-      const found = [...(await this.#pieces(session, this.#statements.touching, windows, ofWindow))];
+    const { touching } = this.#statements;
+    const early = guess && withValues(touching, [this.#options.cluster, [guess.ip], [guess.from], [guess.until]]);
+    return await this.#read(async (session, { watched, rows }) => {
+      const { windows, courses } = choose(watched);
+      const isGuessed = guess !== undefined && windows.every((window) => isSame(window, guess));
+      const found = isGuessed
+        ? [...(await inTurns(piecesOf(rows)))]
+        : [...(await this.#pieces(session, touching, windows, ofWindow))];
       const doubtful = new Set(found.filter(({ holder }) => !holder).map(({ ip }) => ip));
       const wide = windows.filter(({ ip, neighbours }) => neighbours || doubtful.has(ip));
       found.push(...(await this.#pieces(session, this.#statements.neighbours, wide, ofWindow)));
       found.push(...(await this.#pieces(session, this.#statements.courses, courses, ofCourse)));
       const goOn = new Map(found.filter(({ goesOn }) => goesOn).map((piece) => [ofHold(piece).join(' '), piece]));
       return [...found, ...(await this.#pieces(session, this.#statements.ends, [...goOn.values()], ofHold))];
-    });
+    }, early);
   }
 
   async search(search: Search): Promise<{
@@ -95,8 +105,7 @@ export class HistoryArchive {
     const { cluster } = this.#options;
     const { whose, since, until, after, size, recent: end } = search;
     const { recent, old } = this.#statements.search(whose);
-    return await this.#read(async (session) => {
-      const watched = await this.#watched(session);
+    return await this.#read(async (session, { watched }) => {
       const courses = await this.#pieces(session, this.#statements.courses, search.courses(watched), ofCourse);
       const both = [cluster, ...Object.values(whose), end];
       const recently = await inTurns(piecesOf(await session.query<PieceRow>(recent, both)));
@@ -128,12 +137,8 @@ export class HistoryArchive {
     return await inTurns(piecesOf(await session.query<PieceRow>(statement, [this.#options.cluster, ...columns])));
   }
 
-  async #watched(session: Session): Promise<readonly Stretch[]> {
-    const rows = await session.query<StretchRow>(this.#statements.watched, [this.#options.cluster]);
-    return stretchesOf(rows);
-  }
-
-  async #read<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  /** `early`: a statement for rows, sent with the beginning. */
+  async #read<T>(work: (session: Session, early: Early) => Promise<T>, early?: string): Promise<T> {
     const { database, clock } = this.#options;
     if (this.#reads >= MOST_READS) {
       this.counts.refused++;
@@ -144,7 +149,13 @@ export class HistoryArchive {
     const { promise: read, resolve, reject } = Promise.withResolvers<T>();
     // What was read is right however its transaction ends: nobody waits for the COMMIT. Whoever comes too late fails unheard.
     void database
-      .transaction(async (session) => resolve(await work(session)))
+      .transaction(
+        async (session, [stretches = [], rows = []]) => {
+          const watched = stretchesOf(stretches as readonly StretchRow[]);
+          resolve(await work(session, { watched, rows: rows as readonly PieceRow[] }));
+        },
+        [withValues(this.#statements.watched, [this.#options.cluster]), ...(early === undefined ? [] : [early])],
+      )
       .catch(reject)
       .finally(() => this.#reads--);
     try {
@@ -174,9 +185,18 @@ export class HistoryArchive {
   }
 }
 
+/** What came with the beginning. */
+interface Early {
+  readonly watched: readonly Stretch[];
+  /** Of what was asked for besides. */
+  readonly rows: readonly PieceRow[];
+}
+
 const LATE = Symbol('late');
 
 type Values = readonly [unknown, unknown, unknown];
+
+const isSame = (a: Window, b: Window): boolean => a.ip === b.ip && a.from === b.from && a.until === b.until;
 
 const ofWindow = ({ ip, from, until }: Window): Values => [ip, from, until];
 const ofCourse = ({ ip, uid, sinceVersion }: Course): Values => [ip, uid, sinceVersion];

@@ -7,6 +7,7 @@ export type Whose =
 
 /** Small ones, of which a question sends what it needs: to plan one that does everything takes ten times as long as to run it. */
 export interface HistoryStatements {
+  /** When somebody was watching: cluster. */
   readonly watched: string;
   /** What touches windows: cluster, addresses, beginnings, ends. */
   readonly touching: string;

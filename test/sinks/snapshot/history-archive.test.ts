@@ -76,16 +76,20 @@ async function stage(t: TestContext, port = postgres.port): Promise<Stage> {
   });
   const counting: Pick<Database, 'place' | 'transaction'> = {
     place: database.place,
-    transaction: async (work) =>
+    transaction: async (work, first) =>
       await database.transaction(
-        async (session) =>
-          await work({
-            ...session,
-            query: async (sql, values) => {
-              sent.push(sql);
-              return await session.query(sql, values);
+        async (session, rows) =>
+          await work(
+            {
+              ...session,
+              query: async (sql, values) => {
+                sent.push(sql);
+                return await session.query(sql, values);
+              },
             },
-          }),
+            rows,
+          ),
+        first,
       ),
   };
   const options = { schema, cluster: 'here', retentionMs: 3_600_000, clock, log };
@@ -262,7 +266,33 @@ test('a thousand questions are one statement', async (t) => {
     until: START + i * 1000 + 500,
   }));
   assert.equal((await windows(...asked)).length, 1_000);
-  assert.equal(sent.length, 2, 'when somebody was watching, and the rows');
+  assert.equal(sent.length, 1, 'the rows: when somebody was watching goes with the beginning');
+});
+
+test('what is guessed to be asked for comes with the beginning, and is asked for where the guess was wrong', async (t) => {
+  const { archive, insert, sent } = await stage(t);
+  await insert([piece('a', 0, 10), piece('b', 20, 30), piece("it's", 40, 50)]);
+  const windowOf = (from: number, until = from): Window => ({
+    ip: X,
+    from: START + from * 1000,
+    until: START + until * 1000,
+    neighbours: false,
+  });
+  const read = async (guess: Window, ...windows: readonly Window[]): Promise<readonly string[]> => {
+    sent.length = 0;
+    return [...named(await archive.recall(() => ({ windows, courses: [] }), guess)), `${sent.length} more`];
+  };
+  assert.deepEqual(await read(windowOf(5), windowOf(5)), ['a 0', '0 more']);
+  assert.deepEqual(await read(windowOf(15), windowOf(15)), ['0 more']);
+  assert.deepEqual(await read(windowOf(5), windowOf(25)), ['b 20', '1 more']);
+  assert.deepEqual(await read(windowOf(25), windowOf(15, 25)), ['b 20', '1 more']);
+  assert.deepEqual(await read(windowOf(25), windowOf(-Infinity, Infinity)), ['a 0', 'b 20', "it's 40", '1 more']);
+  assert.deepEqual(await read(windowOf(-Infinity, Infinity), windowOf(-Infinity, Infinity)), [
+    'a 0',
+    'b 20',
+    "it's 40",
+    '0 more',
+  ]);
 });
 
 test('a row that touches many of the times asked for is sent once', async (t) => {

@@ -53,7 +53,7 @@ export async function history({ rounds, seconds, smoke }: Scale): Promise<readon
         Array.from({ length: 10_000 }, () => pathOf(loaded)),
       );
       // The first questions, here and below, make the connections and warm the code.
-      await probe(url, 2);
+      await probe(url, smoke ? 2 : 5);
       const probed = await probe(url, smoke ? 3 : 2 * seconds);
       const times: number[] = [];
       for (let i = 0; i < 4 * rounds; i++) times.push(await askMany(url, loaded));

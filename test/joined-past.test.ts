@@ -25,10 +25,12 @@ function stage(archived: Archived | undefined) {
   world.recorder.look();
   world.pass(5_000);
   let reads = 0;
+  const guesses: unknown[] = [];
   const archive = {
     retentionMs: 500_000,
-    recall: async (choose: (watched: readonly Stretch[]) => unknown): Promise<readonly Piece[]> => {
+    recall: async (choose: (watched: readonly Stretch[]) => unknown, guess: unknown): Promise<readonly Piece[]> => {
       reads++;
+      guesses.push(guess);
       if (!archived) throw new Error('it is away');
       await Promise.resolve(choose(archived.watched));
       return archived.pieces;
@@ -36,7 +38,7 @@ function stage(archived: Archived | undefined) {
     search: async () => await Promise.reject(new Error('it is away')),
   };
   const past = new JoinedPast({ memory: world.recorder, archive, view: VIEW, isHostIp: () => false });
-  return { world, past, reads: () => reads };
+  return { world, past, reads: () => reads, guesses };
 }
 
 /** That a held X since a version, a minute before memory began, and is not known to have lost it. */
@@ -66,6 +68,14 @@ test('what ended before this process began has ended when it began, at the lates
   const [hole] = await past.at([{ ip: X, time: BEGAN - 10_000 }]);
   assert.ok(hole?.kind === 'not-observed');
   assert.deepEqual([hole.before?.holder.uid, hole.after], ['a', undefined]);
+});
+
+test('of one question it is guessed what will be read, of several not', async () => {
+  const { past, guesses } = stage({ pieces: [open('20')], watched: [watched('10', '30')] });
+  const time = BEGAN - 40_000;
+  await past.at([{ ip: X, time }]);
+  await past.at([time, time - 1].map((one) => ({ ip: X, time: one })));
+  assert.deepEqual(guesses, [{ ip: X, from: time, until: time, neighbours: false }, undefined]);
 });
 
 test('B8 versions of before a restore of etcd are older than those of after it, however large', async () => {

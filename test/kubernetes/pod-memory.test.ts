@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { FORMATS, testReader } from './golden/golden.ts';
 import { encodeMessage } from '../../src/simulator/encoding/protobuf.ts';
 import { json } from '../../src/kubernetes/wire/json.ts';
 import type { Pod } from '../../src/pod.ts';
 import type { WireFormat } from '../../src/kubernetes/wire/format.ts';
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
-
-function heapUsed(): number {
-  gc();
-  gc();
-  return process.memoryUsage().heapUsed;
-}
+import { heapUsed } from '../support/heap-used.ts';
 
 const hex = (length: number, seed: number): string =>
   Array.from({ length }, (_, i) => ((Math.imul(seed + 1, 2654435761 + i * 40503) >>> 8) & 15).toString(16)).join('');

@@ -40,6 +40,10 @@ export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]):
   );
 }
 
+/** Of stretches, those that begin with a version or later. */
+export const beginning = (watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] =>
+  watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);
+
 /**
  * Of the stretches in which somebody watched who has no piece of a pod at all, those at whose beginning it was gone: not those at which it
  * was there, by what was watched at first hand. What there was of it has then been refused, or pruned.
@@ -54,7 +58,7 @@ export const undisputed = (watched: readonly Stretch[], own: Knowledge): readonl
 const hasBegun = ({ sinceVersion }: Piece | Stretch, version: ResourceVersion): boolean =>
   compareResourceVersions(sinceVersion, version) <= 0;
 
-const isOver = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>
+export const isOver = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>
   untilVersion !== undefined && compareResourceVersions(untilVersion, version) <= 0;
 
 /** When somebody was watching. */

@@ -2,9 +2,9 @@ import type { ResourceVersion } from '../../pod.ts';
 import { compareResourceVersions } from '../../resource-version.ts';
 import { erasBehind, laterBy } from './eras.ts';
 import type { Moment } from './interval.ts';
-import { merge, speaking, undisputed } from './merge.ts';
+import { beginning, merge, speaking, undisputed } from './merge.ts';
 import type { Knowledge } from './merge.ts';
-import type { Piece, Stretch } from './piece.ts';
+import type { Piece } from './piece.ts';
 import type { Steps } from './steps.ts';
 import type { Unwatched } from './unwatched.ts';
 
@@ -109,6 +109,3 @@ const keyOf = ({ ip, holder }: Piece): string => keyFor(ip, holder?.uid ?? '');
 /** Whoever began to watch at a version, or never, cannot refute it. */
 const isOverBefore = ({ untilVersion }: Piece, version: ResourceVersion | undefined): boolean =>
   version === undefined || (untilVersion !== undefined && compareResourceVersions(untilVersion, version) < 0);
-
-const beginning = (watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] =>
-  watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);

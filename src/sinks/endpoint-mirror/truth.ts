@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EndpointSliceIndex } from '../../index/endpoint-slice-index.ts';
+import { TURNS } from '../../turns.ts';
 import { groupKey, groupValues } from '../postgres/mirrored-table.ts';
 import type { MirroredTable, Row, Truth } from '../postgres/mirrored-table.ts';
 import { boolean } from '../postgres/values.ts';
@@ -122,7 +122,7 @@ export class MirrorTruth implements Truth {
     // A list of one's own: what changes meanwhile is told of besides.
     const groups = Array.from(this.#index.services(), ({ namespace, name }) => groupKey([namespace, name]));
     for (let i = 0; i < groups.length; i += PER_TURN) {
-      if (i > 0) await nextTurn();
+      if (i > 0) await TURNS.next();
       yield groups.slice(i, i + PER_TURN);
     }
   }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TURNS } from '../../turns.ts';
 import type { Session } from './database.ts';
 import { digestOf } from './flush.ts';
 import { groupKey } from './mirrored-table.ts';
@@ -42,7 +42,7 @@ export async function compare(
       next.catch(() => {});
     }
     for (let i = 0; i < page.length; i++) {
-      if (i % PER_TURN === PER_TURN - 1) await nextTurn();
+      if (i % PER_TURN === PER_TURN - 1) await TURNS.next();
       const row = page[i] ?? {};
       const keys = names.map((name) => row[name] ?? '');
       const group = groupKey(keys.slice(0, table.groupColumns));

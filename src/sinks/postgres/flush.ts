@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TURNS } from '../../turns.ts';
 import type { Session } from './database.ts';
 import { classify, NoTemporaryTables, sqlState } from './error-class.ts';
 import { groupValues } from './mirrored-table.ts';
@@ -108,7 +108,7 @@ async function rowsOf(groups: readonly string[], { table, rows }: FlushOptions):
         group,
         rows(group).map((row) => withDigest(table, row)),
       );
-    if (groups.length > PER_TURN) await nextTurn();
+    if (groups.length > PER_TURN) await TURNS.next();
   }
   return made;
 }
@@ -130,7 +130,7 @@ async function stage(
         if (++made % PER_TURN !== 0) continue;
         if (text !== '') yield text;
         text = '';
-        await nextTurn();
+        await TURNS.next();
       }
     }
     if (text !== '') yield text;

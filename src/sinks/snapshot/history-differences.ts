@@ -1,10 +1,8 @@
-import { merge, undisputed } from '../../index/history/merge.ts';
+import { beginning, isOver, merge, undisputed } from '../../index/history/merge.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
 import { PER_STEP } from '../../index/history/steps.ts';
 import type { Steps } from '../../index/history/steps.ts';
-import type { ResourceVersion } from '../../pod.ts';
-import { compareResourceVersions } from '../../resource-version.ts';
 import type { Row } from '../postgres/mirrored-table.ts';
 import type { Course } from './history-store.ts';
 import { historyRow, rowKey, sameHeldFrom, sameRow } from './history-table.ts';
@@ -34,7 +32,7 @@ interface Differences {
 /** What is to be written of a group. undefined: of its rest that cannot be told, for what is written already would become another one. */
 export function* differences(heard: Heard, { found, watched, horizon }: Archived): Steps<Differences | undefined> {
   const from = heard.isRest ? heard.sinceVersion : undefined;
-  const there = from === undefined ? found : found.filter((piece) => !isOverBy(piece, from));
+  const there = from === undefined ? found : found.filter((piece) => !isOver(piece, from));
   const known = { pieces: there, watched: speakingOf(heard, there, watched) };
   const before = new Map<string, Row>();
   for (const [i, piece] of there.entries()) {
@@ -58,13 +56,10 @@ export function* differences(heard: Heard, { found, watched, horizon }: Archived
   return { news, gone: [...before.values()] };
 }
 
-const isOverBy = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>
-  untilVersion !== undefined && compareResourceVersions(untilVersion, version) <= 0;
-
 /** Of what was read all is there from a version on. */
 function speakingOf(heard: Heard, there: readonly Piece[], watched: readonly Stretch[]): readonly Stretch[] {
   const since = heard.sinceVersion ?? there[0]?.sinceVersion;
   if (since === undefined) return [];
-  const all = watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);
+  const all = beginning(watched, since);
   return there.length === 0 ? undisputed(all, heard) : all;
 }

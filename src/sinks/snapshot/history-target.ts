@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { erasBehind, laterBy } from '../../index/history/eras.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
 import { mergeWatched } from '../../index/history/merge.ts';
@@ -6,7 +5,7 @@ import type { Piece, Stretch } from '../../index/history/piece.ts';
 import type { Steps } from '../../index/history/steps.ts';
 import type { ResourceVersion } from '../../pod.ts';
 import { compareResourceVersions, erasLater } from '../../resource-version.ts';
-import { inTurns } from '../../turns.ts';
+import { inTurns, TURNS } from '../../turns.ts';
 import type { Compared } from '../postgres/compare.ts';
 import type { Session } from '../postgres/database.ts';
 import { flush } from '../postgres/flush.ts';
@@ -137,13 +136,13 @@ export class HistoryTarget implements Target {
     let looked = 0;
     for (const key of recorded.keys()) {
       differing.add(groupKey(key));
-      if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
+      if (++looked % LOOKED_AT_PER_TURN === 0) await TURNS.next();
     }
     const gone = new Set<string>();
     for (const { ip, uid, isOpen } of late) {
       if (!isOpen) differing.add(groupKey([ip, uid]));
       else if (!recorded.isHeld(ip, uid)) gone.add(groupKey([ip, uid]));
-      if (++looked % LOOKED_AT_PER_TURN === 0) await nextTurn();
+      if (++looked % LOOKED_AT_PER_TURN === 0) await TURNS.next();
     }
     return { differing, gone, groups: open.length };
   }
@@ -201,7 +200,7 @@ export class HistoryTarget implements Target {
       const heard: Heard[] = [];
       for (const some of turns(groups.slice(from, from + PER_READ))) {
         heard.push(...(await this.#hear(some, made)));
-        await nextTurn();
+        await TURNS.next();
       }
       const found = Map.groupBy(await this.#store.read(session, heard), ({ ip, holder }) =>
         groupKey([ip, holder?.uid ?? '']),
@@ -214,7 +213,7 @@ export class HistoryTarget implements Target {
           made.rows.set(one.group, done?.news ?? []);
           if (done && done.gone.length > 0) made.obsolete.set(one.group, done.gone);
         }
-        await nextTurn();
+        await TURNS.next();
       }
     }
     for (const group of again) this.#upTo.delete(group);

@@ -1,7 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FeedReader } from '../../index/change-feed.ts';
 import type { PodIndex } from '../../index/pod-index.ts';
 import type { Pod } from '../../pod.ts';
+import { TURNS } from '../../turns.ts';
 import type { Row, Truth } from '../postgres/mirrored-table.ts';
 import { podRow } from './pods-table.ts';
 
@@ -51,7 +51,7 @@ export class PodTruth implements Truth {
       }
       yield uids;
       if (uids.length < PER_TURN) return;
-      await nextTurn();
+      await TURNS.next();
     }
   }
 

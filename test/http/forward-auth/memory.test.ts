@@ -1,18 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { QueryConstraints } from '../../../src/http/forward-auth/query-constraints.ts';
 import { ask, podCaller, policyOf } from './policy-question.ts';
-
-setFlagsFromString('--expose-gc');
-const gc = runInNewContext('gc') as () => void;
-
-function heapUsed(): number {
-  gc();
-  gc();
-  return process.memoryUsage().heapUsed;
-}
+import { heapUsed } from '../../support/heap-used.ts';
 
 /** As a socket gives it: a text of its own. */
 const received = (text: string): string => Buffer.from(text).toString();

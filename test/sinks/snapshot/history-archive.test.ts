@@ -295,6 +295,24 @@ test('what is guessed to be asked for comes with the beginning, and is asked for
   ]);
 });
 
+test('nobody waits for a read to be committed', async (t) => {
+  const { database, insert, place } = await stage(t);
+  await insert([piece('a', 0, 10)]);
+  const clock = new SystemClock();
+  t.after(() => clock.close());
+  const uncommitted: Pick<Database, 'place' | 'transaction'> = {
+    place: database.place,
+    async transaction(work, first) {
+      await database.transaction(work, first);
+      return await new Promise(() => {});
+    },
+  };
+  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const archive = new HistoryArchive({ ...place, database: uncommitted, retentionMs: 3_600_000, clock, log });
+  const windows = [{ ip: X, from: START + 5_000, until: START + 5_000, neighbours: false }];
+  assert.deepEqual(named(await archive.recall(() => ({ windows, courses: [] }))), ['a 0']);
+});
+
 test('a row that touches many of the times asked for is sent once', async (t) => {
   const { insert, windows } = await stage(t);
   await insert([piece('a', 10, 500), piece('b', 20, 400)]);

@@ -75,8 +75,9 @@ export class Slice<T extends Kept> {
     if (isAtLeast(this.#floor, version)) return;
     const stored = this.#shared.live.byUid(object.uid);
     if (isAtLeast(stored ? stored.resourceVersion : this.#deletions.dropped, version)) return;
-    if (this.#isDeleted(object)) return this.#buryFormer(object);
-    if (!this.#place(object, stored)) return;
+    if (this.#isDeleted(object)) this.#buryFormer(object);
+    else this.#place(object, stored);
+    // Also when it has gone since, or its name is another one's: it has been read.
     for (const one of this.#shared.unreadable.about(object)) {
       if (!isAtLeast(one.newerThan, version)) this.#shared.unreadable.delete(one);
     }
@@ -309,26 +310,25 @@ export class Slice<T extends Kept> {
     unreadable.set({ object: salvaged, slice: this, newerThan, isListed, serial: ++this.#serial });
   }
 
-  /** Puts an object in its place. False when another one is known to have had its name since. */
-  #place(object: T, stored: T | undefined, count?: (type: keyof Committed) => void): boolean {
+  /** Puts an object in its place, where no other one is known to have had its name since. */
+  #place(object: T, stored: T | undefined, count?: (type: keyof Committed) => void): void {
     const { live, changes } = this.#shared;
     this.#suspect(object.uid);
     if (stored && compareNames(stored, object) === 0) {
       live.replace(stored, object);
       changes.push('modified', object, stored, this.versionOf(object));
       count?.('modified');
-      return true;
+      return;
     }
     if (stored) this.#drop(stored, object.resourceVersion, count);
     const other = live.add(object);
     if (other) {
-      if (!isNewer(object.resourceVersion, other.resourceVersion)) return false;
+      if (!isNewer(object.resourceVersion, other.resourceVersion)) return;
       this.#drop(other, object.resourceVersion, count);
       live.add(object);
     }
     changes.push('added', object, undefined, this.versionOf(object));
     count?.('added');
-    return true;
   }
 
   /** One that has gone since still tells whose its name was then: not that of one who is older (rule A3). */

@@ -37,6 +37,19 @@ const at = (version: number, fields: Partial<Pod> = {}): Pod => ({
 
 const unreadableIps = (index: PodIndex): string[] => [X, Y, Z].filter((ip) => index.isUnreadable(ip));
 
+test('B6 what was set aside and is read late is no longer set aside, also when its name is another one’s, or that one has gone too', () => {
+  for (const isGone of [false, true]) {
+    const index = synced(known);
+    index.slice().setAside(byBareUid);
+    const successor = makePod({ uid: 'successor', name: 'n', resourceVersion: '220' });
+    index.slice().upsert(successor);
+    if (isGone) index.slice().remove({ ...successor, resourceVersion: '230' });
+    assert.deepEqual(unreadableIps(index), [Y]);
+    index.slice().upsert(at(210));
+    assert.deepEqual([unreadableIps(index), index.unreadable, index.byUid('u')], [[], 0, undefined]);
+  }
+});
+
 for (const object of [byUid, byBareUid, byName]) {
   const how = `known by ${object.key}${object.name ? '' : ' alone'}`;
 

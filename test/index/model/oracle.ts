@@ -76,12 +76,12 @@ export class SliceOracle {
   commit(list: ListFacts, forget: boolean): void {
     const L = list.version;
     if (!forget && this.floor !== undefined && L < this.floor) return;
-    // A record whose object stands in the list, but cannot be read, is as old as it was.
+    // A record whose object stands in the list, but cannot be read, is as old as it was, unless the list gives its name to another one.
     const kept = this.records().filter(
       (pod) =>
         !forget &&
         Number(pod.resourceVersion) <= L &&
-        !list.pods.some((one) => one.uid === pod.uid) &&
+        !list.pods.some((one) => one.uid === pod.uid || nameOf(one) === nameOf(pod)) &&
         list.unreadable.some((object) => isAbout(object, pod)),
     );
     this.#facts = this.#facts.filter((fact) => !forget && fact.version > L);

@@ -207,6 +207,33 @@ test('what memory is about to forget ended when it did, not when memory begins',
   assert.deepEqual(await endsOf(world, ended), [{ at: ended, observed: true }]);
 });
 
+test('what memory forgets while it is asked whether it was watching is not taken for nobody', async () => {
+  const world = new RecordedIndex({ maxEnded: 2_500 });
+  const pods = Array.from({ length: 3_500 }, (_, i) =>
+    makePod({ uid: `p${i}`, name: `p${i}`, podIps: [`10.1.${i >> 8}.${i & 255}`], resourceVersion: '40' }),
+  );
+  const sought = makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' });
+  world.list([...pods, sought], '50');
+  while (!world.recorder.isReady) world.recorder.look();
+  const time = world.recorder.now();
+  world.pass(1_000);
+  for (const [i, pod] of [sought, ...pods].entries()) {
+    world.index.slice().remove({ ...pod, resourceVersion: String(60 + i) });
+  }
+  const archive: Archive = {
+    retentionMs: 500_000,
+    async recall(choose) {
+      choose([]);
+      return await Promise.resolve([]);
+    },
+    search: async () => await Promise.reject(new Error('not asked')),
+  };
+  const past = new JoinedPast({ memory: world.recorder, archive, view: VIEW, isHostIp: () => false });
+  // Each look takes over a part of the deletions: with the first two of them memory still knows the pod.
+  const [then] = await past.at([{ ip: X, time }]);
+  assert.equal(then?.kind, 'not-observed');
+});
+
 /** When, by all that is known, the pod `a` lost X: another replica has heard earlier of it than memory has, and that it ended then. */
 async function endsOf({ recorder: memory }: RecordedIndex, ended: number): Promise<unknown> {
   const stretch = { from: BEGAN - 2_000, until: ended + 500, sinceVersion: '30', untilVersion: '60' };

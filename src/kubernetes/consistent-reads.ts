@@ -6,6 +6,12 @@ import type { ApiObject } from './api-object.ts';
 import type { ListCause } from './reflector-metrics.ts';
 import type { Slice } from './slice.ts';
 
+/**
+ * Short, for what comes back is noticed by a read, which then hurries lists and watches: within 6 s all is to be fresh, and one small
+ * read in a second or two is no burden.
+ */
+const LONGEST_BACKOFF_MS = 2_000;
+
 export interface ConsistentReadsOptions<T extends ApiObject> {
   readonly slice: Slice<T>;
   /** Rule C1: a third of READY_MAX_STALENESS. */
@@ -26,7 +32,7 @@ export class ConsistentReads<T extends ApiObject> {
     const { clock } = options.slice;
     this.#options = options;
     this.#bell = new Bell(clock);
-    this.#backoff = new Backoff({ firstMs: 500, capMs: 5_000, random: () => clock.random() });
+    this.#backoff = new Backoff({ firstMs: 500, capMs: LONGEST_BACKOFF_MS, random: () => clock.random() });
   }
 
   /** Now, not when its time has come. */

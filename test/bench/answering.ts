@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { request } from 'undici';
-import { startChild } from './child.ts';
+import { giveWay, goFirst, startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import type { Blast } from './children/blast.ts';
 import { progress } from './rows.ts';
@@ -204,7 +204,7 @@ async function batches(of: { ours: Child; url: string; ips: readonly string[]; r
 }
 
 /**
- * Lookups while somebody walks all pods in pages, without a pause. The two share a core, and the walker gives way there: what a
+ * Lookups while somebody walks all pods in pages, without a pause. The two share a core, and the lookups go first there: what a
  * lookup's client waits for its core is not the server's.
  */
 async function walking(of: { load: Child; walker: Child; url: string; seconds: number }): Promise<Row> {
@@ -216,7 +216,8 @@ async function walking(of: { load: Child; walker: Child; url: string; seconds: n
     return (await load.ask<{ p99: number }>('probed')).p99;
   };
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  spawnSync('renice', ['-n', '10', '-p', String(walker.process.pid)]);
+  giveWay(walker.process);
+  goFirst(load.process);
   await probe(() => walker.ask('walk', { url, seconds: 1 })); // warms up
   const idle = await probe(pause);
   let pages = 0;

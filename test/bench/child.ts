@@ -21,6 +21,17 @@ export interface Child {
 
 const canPin = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
 
+/** Where it shares a core it runs when nobody else wants to, and so does what it starts from now on. */
+export const giveWay = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--idle', 0, pid);
+
+/** It is woken at once, whoever else wants the core: what it waits for is not the core. For what seldom has something to do. */
+export const goFirst = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--rr', 1, pid);
+
+/** Where the machine lets us. */
+function schedule(policy: string, priority: number, pid: number | undefined): void {
+  spawnSync('chrt', ['--all-tasks', policy, '--pid', String(priority), String(pid)]);
+}
+
 /** Starts test/bench/children/NAME.ts as a process of its own, on one core where the machine lets us: 0 for what is measured, 1 for load. */
 export function startChild(
   name: string,

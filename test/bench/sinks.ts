@@ -5,7 +5,7 @@ import type { RealPostgres } from '../support/real-postgres.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
-import { startChild } from './child.ts';
+import { giveWay, goFirst, startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { lagsOf } from './marker.ts';
 import type { Marker } from './marker.ts';
@@ -37,7 +37,7 @@ interface Stage {
 
 /**
  * What it costs to keep Postgres up to date while a cluster changes, and what a database that has stopped costs. Everything but
- * podwhois has the other core, and Postgres gives way to the rest there: what the lookups' load waits for its core is not theirs.
+ * podwhois has the other core; Postgres and who reads its tables give way there, and the lookups' load goes first: what it waits for its core is not theirs.
  */
 export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Row[]> {
   const flushMs = smoke ? 300 : 3_000;
@@ -47,7 +47,8 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
   const readers = NAMES.map(() => startChild('row-reader', { core: 1 }));
   try {
     spawnSync('taskset', ['-a', '-cp', '1', String(postgres.server.pid)]);
-    spawnSync('renice', ['-n', '10', '-p', String(postgres.server.pid)]);
+    for (const process of [postgres.server, ...readers.map((reader) => reader.process)]) giveWay(process);
+    goFirst(load.process);
     const { PGHOST: host, PGPORT: port, PGUSER: user, PGPASSWORD: password } = postgres.environment();
     for (const reader of readers)
       await reader.ask('connect', { host, port: Number(port), user, password, database: 'postgres' });

@@ -10,6 +10,8 @@ import { copyLine } from './values.ts';
 
 /** Rows made in one turn of the event loop: half a millisecond, which no lookup notices. */
 const PER_TURN = 100;
+/** Groups that are prepared at once: what is made of them lives until it is sent, and the collector of garbage would carry it from place to place. */
+const PREPARED = 500;
 /** From so many groups on, COPY to a temporary table is faster than arrays. */
 const MANY = 1_000;
 /** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
@@ -67,7 +69,6 @@ export async function flush(session: Session, groups: readonly string[], options
     // All of the sending first: while a COPY waits for a frozen client no time limit of the server ends it, and no lock may be held.
     const stages: { readonly name: string; readonly gone: readonly string[] }[] = [];
     for (const some of piecesOf(groups, size)) {
-      await options.prepare?.(session, some);
       stages.push(await stage(session, some, `podwhois_${stages.length}`, options));
     }
     await enter(session);
@@ -117,12 +118,12 @@ async function stage(
   session: Session,
   groups: readonly string[],
   name: string,
-  { table, statements, rows }: FlushOptions,
+  { table, statements, rows, prepare }: FlushOptions,
 ): Promise<{ readonly name: string; readonly gone: readonly string[] }> {
   const gone: string[] = [];
-  async function* lines(): AsyncGenerator<string> {
+  async function* lines(some: readonly string[]): AsyncGenerator<string> {
     let [text, made] = ['', 0];
-    for (const group of groups) {
+    for (const group of some) {
       const own = rows(group);
       if (own.length === 0) gone.push(group);
       for (const row of own.length === 0 ? [undefined] : own) {
@@ -138,7 +139,10 @@ async function stage(
   await session.write(statements.createStage(name)).catch((error: unknown) => {
     throw REFUSALS.includes(sqlState(error) ?? '') ? new NoTemporaryTables(error as Error) : error;
   });
-  await session.copyIn(statements.copyInto(name), Readable.from(lines()));
+  for (const some of prepare ? piecesOf(groups, PREPARED) : [groups]) {
+    await prepare?.(session, some);
+    await session.copyIn(statements.copyInto(name), Readable.from(lines(some)));
+  }
   return { name, gone };
 }
 

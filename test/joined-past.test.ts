@@ -194,7 +194,7 @@ test('where an address has so many intervals that one answer takes long, each ha
       return recorder.at(ip, time);
     },
     holes: () => [],
-    tenures: () => [],
+    tenures: (ip) => recorder.tenures(ip),
     pieces: (ip, uid) => recorder.pieces(ip, uid),
     piecesOf: (ip) => recorder.piecesOf(ip),
     stretches: () => [],

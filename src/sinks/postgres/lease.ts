@@ -1,7 +1,7 @@
 import type { Database, Session } from './database.ts';
 import { qualified } from './sql.ts';
 
-/** Somebody else writes now. */
+/** Somebody else writes now, or the row is gone or has gone back. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
@@ -32,6 +32,9 @@ export class Lease {
   /** Of the last time it was had. */
   #lastEpoch: string | undefined;
   #isResumed = false;
+  /** Its end as it was last written here; and as far as that is committed. Milliseconds since 1970, by the database's clock. */
+  #written = -Infinity;
+  #committed = -Infinity;
 
   constructor(options: LeaseOptions) {
     this.#table = qualified(options.schema, 'leases');
@@ -61,13 +64,13 @@ export class Lease {
         [cluster, sink, holder],
       );
       if (held?.other === true) return [];
-      return await session.query<{ epoch: string }>(
+      return await session.query<{ epoch: string; ends: number }>(
         `INSERT INTO ${this.#table} AS held (cluster, sink, holder, epoch, expires_at)
          VALUES ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 millisecond')
          ON CONFLICT (cluster, sink) DO UPDATE
          SET holder = EXCLUDED.holder, epoch = held.epoch + 1, expires_at = EXCLUDED.expires_at
          WHERE held.expires_at <= clock_timestamp() OR held.holder = EXCLUDED.holder
-         RETURNING epoch`,
+         RETURNING epoch, ${ENDS} AS ends`,
         [cluster, sink, holder, ttlMs],
       );
     });
@@ -75,6 +78,7 @@ export class Lease {
     if (row) {
       this.#isResumed = this.#lastEpoch !== undefined && BigInt(row.epoch) === BigInt(this.#lastEpoch) + 1n;
       this.#lastEpoch = row.epoch;
+      this.#written = this.#committed = row.ends;
     }
     return this.held;
   }
@@ -89,6 +93,11 @@ export class Lease {
     await this.#renew(session, ', flushed_at = clock_timestamp()');
   }
 
+  /** To be called when the transaction is committed: from then on the row says so, or a later one. */
+  committed(): void {
+    this.#committed = this.#written;
+  }
+
   /**
    * Proves it again and again, by a connection of its own, until it is stopped: for what takes long before it enters. Without that two
    * writers that are slower than the lease would take it from each other for ever.
@@ -99,6 +108,7 @@ export class Lease {
       // Whoever enters afterwards notices what went wrong here.
       proof ??= database
         .transaction(async (session) => await this.enter(session))
+        .then(() => this.committed())
         .catch(() => undefined)
         .finally(() => (proof = undefined));
     }, this.ttlMs / 3);
@@ -130,15 +140,23 @@ export class Lease {
     this.#epoch = undefined;
   }
 
+  /** A row that is older than what was written there was brought back, and with it all the others: by a dump that was restored. */
   async #renew(session: Session, also: string): Promise<void> {
     const { cluster, sink, holder, ttlMs } = this.#options;
-    const renewed = await session.write(
+    const [renewed] = await session.query<{ ends: number }>(
       `UPDATE ${this.#table} SET expires_at = clock_timestamp() + $5 * interval '1 millisecond'${also}
-       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4`,
-      [cluster, sink, holder, this.#epoch ?? '0', ttlMs],
+       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4 AND ${ENDS} >= $6::float8
+       RETURNING ${ENDS} AS ends`,
+      [cluster, sink, holder, this.#epoch ?? '0', ttlMs, this.#committed],
     );
-    if (renewed === 1) return;
+    if (renewed) {
+      this.#written = renewed.ends;
+      return;
+    }
     this.#epoch = undefined;
-    throw new LeaseLost(`another podwhois writes ${sink} of ${cluster}`);
+    throw new LeaseLost(`another podwhois writes ${sink} of ${cluster}, or an older state was restored`);
   }
 }
+
+/** Whole milliseconds: what is read comes back as it was, whatever fractions an engine keeps. */
+const ENDS = 'floor(extract(epoch FROM expires_at) * 1000)::float8';

@@ -237,6 +237,7 @@ export class Writer {
             }
             await lease?.leave(session);
           });
+          lease?.committed();
           this.#provenAt = clock.now();
           break;
         case 'compare':
@@ -335,6 +336,7 @@ export class Writer {
             },
           }),
       );
+      lease?.committed();
       done.committed?.();
       for (const group of groups) this.#poison.delete(group);
       for (const [group, reason] of done.poison) this.#poison.set(group, reason);
@@ -368,6 +370,7 @@ export class Writer {
       await lease?.enter(session);
       return (await target.prune?.(session)) ?? { deleted: 0, more: false };
     });
+    lease?.committed();
     this.counts.pruned += deleted;
     this.#provenAt = clock.now();
     this.#pruneAt = more ? -Infinity : clock.now() + PRUNE_EVERY_MS;
@@ -377,7 +380,7 @@ export class Writer {
     const { clock, log, lease, target, database } = this.#options;
     const now = clock.now();
     if (error instanceof LeaseLost) {
-      log.warn({ table: target.name }, 'another process writes the table now');
+      log.warn({ table: target.name }, 'the lease is lost: another process writes the table now, or an older state was restored');
       this.#doubt = true;
       return;
     }

@@ -468,6 +468,37 @@ test('a writer whose lease was taken writes nothing more until it has it again',
   assert.deepEqual(await stage.table(), [['a', '1']]);
 });
 
+test('a dump that is restored while nobody loses a connection: what it lacks is written again', async (t) => {
+  const { schema, ...stage } = await startStage(t, postgres);
+  stage.truth.set('a', '1');
+  stage.truth.set('b', '1');
+  await stage.settled();
+  await postgres.query(
+    `CREATE TABLE ${schema}.dump AS SELECT * FROM ${schema}.mirrored;
+     CREATE TABLE ${schema}.dumped_leases AS SELECT * FROM ${schema}.leases`,
+  );
+  stage.truth.set('a', '2');
+  stage.truth.set('c', '1');
+  stage.truth.delete('b');
+  await stage.settled();
+  // Its last flush is committed, and it has proven the lease since.
+  const flushed = async (): Promise<unknown> =>
+    (await postgres.query(`SELECT flushed_at::text FROM ${schema}.leases`))[0]?.['flushed_at'];
+  const before = await flushed();
+  await until('the lease is proven again', async () => (await flushed()) !== before);
+  const { comparisons } = stage.writer.counts;
+  // As `pg_restore --clean --single-transaction` does it: under the same leader, whose epoch is in the dump.
+  await postgres.query(
+    `BEGIN;
+     TRUNCATE ${schema}.mirrored, ${schema}.leases;
+     INSERT INTO ${schema}.mirrored SELECT * FROM ${schema}.dump;
+     INSERT INTO ${schema}.leases SELECT * FROM ${schema}.dumped_leases;
+     COMMIT`,
+  );
+  await stage.settled();
+  assert.equal(stage.writer.counts.comparisons, comparisons + 1);
+});
+
 test('a mass delete by mistake: when more than half would go, it looks twice', async (t) => {
   const schema = postgres.schema();
   const first = await startStage(t, postgres, { schema });

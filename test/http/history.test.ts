@@ -270,9 +270,14 @@ test('GET /pods/history lists who held an address, or which addresses a pod held
     [`ip=${X}&limit=0`, 'invalid_request'],
     [`ip=${X}&limit=1001`, 'invalid_request'],
     [`ip=${X}&continue=x`, 'invalid_continue'],
-    ...['[1e300,"a","b"]', '[1e999,"a","b"]', '[-3e14,"a","b"]', '[0,"\\u0000","b"]', '[0,"a","\\u0000"]'].map(
-      (key) => [`ip=${X}&continue=${Buffer.from(key).toString('base64url')}`, 'invalid_continue'] as const,
-    ),
+    ...[
+      '[1e300,"a","b"]',
+      '[5e-324,"a","b"]',
+      '[1e999,"a","b"]',
+      '[-3e14,"a","b"]',
+      '[0,"\\u0000","b"]',
+      '[0,"a","\\u0000"]',
+    ].map((key) => [`ip=${X}&continue=${Buffer.from(key).toString('base64url')}`, 'invalid_continue'] as const),
   ] as const) {
     const answer = await ask(port, `/pods/history?${query}`);
     assert.deepEqual([answer.status, answer.json['code']], [400, code], query);

@@ -210,9 +210,9 @@ function keyOf(token: string): TenureKey {
   throw new Problem('invalid_continue', 'continue: not a token of this service');
 }
 
-/** What an archive can be asked for, too: it knows no other times, and no NUL in a text. */
+/** What an archive can be asked for, too: it knows no other times (of 5e-324 a thousandth is none), and no NUL in a text. */
 const isTime = (value: unknown): value is number =>
-  typeof value === 'number' && value >= POSTGRES_BEGINS && value <= 8.64e15;
+  Number.isInteger(value) && (value as number) >= POSTGRES_BEGINS && (value as number) <= 8.64e15;
 const POSTGRES_BEGINS = Date.UTC(-4713, 10, 24);
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\u0000');
 

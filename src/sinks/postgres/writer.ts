@@ -380,7 +380,10 @@ export class Writer {
     const { clock, log, lease, target, database } = this.#options;
     const now = clock.now();
     if (error instanceof LeaseLost) {
-      log.warn({ table: target.name }, 'the lease is lost: another process writes the table now, or an older state was restored');
+      log.warn(
+        { table: target.name },
+        'the lease is lost: another process writes the table now, or an older state was restored',
+      );
       this.#doubt = true;
       return;
     }

@@ -33,8 +33,8 @@ export class Lease {
   #lastEpoch: string | undefined;
   #isResumed = false;
   /** Its end as it was last written here; and as far as that is committed. Milliseconds since 1970, by the database's clock. */
-  #written = -Infinity;
-  #committed = -Infinity;
+  #written = '0';
+  #committed = '0';
 
   constructor(options: LeaseOptions) {
     this.#table = qualified(options.schema, 'leases');
@@ -64,7 +64,7 @@ export class Lease {
         [cluster, sink, holder],
       );
       if (held?.other === true) return [];
-      return await session.query<{ epoch: string; ends: number }>(
+      return await session.query<{ epoch: string; ends: string }>(
         `INSERT INTO ${this.#table} AS held (cluster, sink, holder, epoch, expires_at)
          VALUES ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 millisecond')
          ON CONFLICT (cluster, sink) DO UPDATE
@@ -143,9 +143,9 @@ export class Lease {
   /** A row that is older than what was written there was brought back, and with it all the others: by a dump that was restored. */
   async #renew(session: Session, also: string): Promise<void> {
     const { cluster, sink, holder, ttlMs } = this.#options;
-    const [renewed] = await session.query<{ ends: number }>(
+    const [renewed] = await session.query<{ ends: string }>(
       `UPDATE ${this.#table} SET expires_at = clock_timestamp() + $5 * interval '1 millisecond'${also}
-       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4 AND ${ENDS} >= $6::float8
+       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4 AND ${ENDS} >= $6::bigint
        RETURNING ${ENDS} AS ends`,
       [cluster, sink, holder, this.#epoch ?? '0', ttlMs, this.#committed],
     );
@@ -158,5 +158,5 @@ export class Lease {
   }
 }
 
-/** Whole milliseconds: what is read comes back as it was, whatever fractions an engine keeps. */
-const ENDS = 'floor(extract(epoch FROM expires_at) * 1000)::float8';
+/** A whole number: it comes back as it was read, however the role has fractions written. */
+const ENDS = 'floor(extract(epoch FROM expires_at) * 1000)::bigint';

@@ -365,14 +365,27 @@ describe('the table and the lease', () => {
         [schema, name],
       );
     assert.deepEqual(await columns('server'), await columns('by_hand'));
-    const indexes = await postgres.query<{ indexname: string }>(
-      `SELECT indexname FROM pg_indexes WHERE schemaname = $1 AND tablename = 'server' ORDER BY 1`,
+    const indexes = await postgres.query<{ columns: string }>(
+      `SELECT substring(indexdef FROM '\\((.*)\\)') AS columns FROM pg_indexes WHERE schemaname = $1 AND tablename = 'server' ORDER BY 1`,
       [schema],
     );
     assert.deepEqual(
-      indexes.map(({ indexname }) => indexname),
-      ['server_ns_svc', 'server_pkey', 'server_pod_ip'],
+      indexes.map(({ columns }) => columns),
+      ['cluster, namespace, service, pod_uid', 'namespace, service', 'pod_ip'],
     );
+  });
+
+  test('a table that is missing is made beside an older one, which has the names of the observer’s indexes', async (t) => {
+    const { cluster, environment, table, untilRows } = await stage(t);
+    await postgres.query(
+      `CREATE INDEX server_ns_svc ON ${table} (namespace, service);
+       CREATE INDEX server_pod_ip ON ${table} (pod_ip);
+       ALTER TABLE ${table} RENAME TO test_server`,
+    );
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));
+    const mirror = await runMirror(t, environment);
+    await mirror.untilReady();
+    await untilRows(() => [row('a', '10.1.0.1')]);
   });
 
   /** A role that may write the table and nothing else: what the observer's role had. */

@@ -1,7 +1,7 @@
 import type { Database } from '../postgres/database.ts';
 import { SetupError, sqlState } from '../postgres/error-class.ts';
 import type { Column } from '../postgres/mirrored-table.ts';
-import { qualified, quoted } from '../postgres/sql.ts';
+import { qualified } from '../postgres/sql.ts';
 import type { TableName } from './table-name.ts';
 
 /** Somebody else makes the same at this moment: unique_violation in the catalogue, duplicate_table, duplicate_object. */
@@ -13,8 +13,7 @@ const COLLISIONS = ['23505', '42P07', '42710'];
  * its schema. The schema itself is never made. Throws `SetupError` when a table that is there lacks one of those columns.
  */
 export async function prepareTable(database: Database, named: TableName, more: readonly Column[]): Promise<void> {
-  const { schema, name } = named;
-  const table = qualified(schema, name);
+  const table = qualified(named.schema, named.name);
   const found = async (): Promise<readonly string[] | undefined> => {
     const [row] = await database.transaction(
       async (session) =>
@@ -30,7 +29,7 @@ export async function prepareTable(database: Database, named: TableName, more: r
   if (columns === undefined) {
     try {
       await database.transaction(async (session) => {
-        for (const statement of definition(table, name, more)) await session.write(statement);
+        for (const statement of definition(table, more)) await session.write(statement);
       });
       return;
     } catch (error) {
@@ -56,10 +55,7 @@ function notMade({ schema, text }: TableName, error: unknown): unknown {
   return advice === undefined ? error : new SetupError((error as Error).message, advice, { cause: error });
 }
 
-/** An index's name has 63 characters at most. */
-const indexName = (table: string, ending: string): string => quoted(`${table.slice(0, 55)}_${ending}`);
-
-const definition = (table: string, name: string, more: readonly Column[]): readonly string[] => [
+const definition = (table: string, more: readonly Column[]): readonly string[] => [
   `CREATE TABLE ${table} (
     cluster     text        NOT NULL,
     namespace   text        NOT NULL,
@@ -77,6 +73,7 @@ const definition = (table: string, name: string, more: readonly Column[]): reado
     last_seen   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (cluster, namespace, service, pod_uid)
   )`,
-  `CREATE INDEX ${indexName(name, 'ns_svc')} ON ${table} (namespace, service)`,
-  `CREATE INDEX ${indexName(name, 'pod_ip')} ON ${table} (pod_ip)`,
+  // Postgres finds names: those of the observer's documentation may be an older table's in this schema.
+  `CREATE INDEX ON ${table} (namespace, service)`,
+  `CREATE INDEX ON ${table} (pod_ip)`,
 ];

@@ -5,6 +5,7 @@ import type { Edge } from '../capabilities.ts';
 import { MIRROR, readMirrorSettings } from '../mirror-settings.ts';
 import { readServeSettings, serveSchema } from '../serve-settings.ts';
 import { CORE } from '../settings.ts';
+import { wholeNumber } from '../settings/parsers.ts';
 import { readSettings } from '../settings/schema.ts';
 import { POSTGRES_CHECKS } from '../sinks/postgres/settings.ts';
 import { podwhoisVersion } from '../version.ts';
@@ -90,9 +91,11 @@ export function createProgram(
     .command('sql')
     .description("ask a running demo's Postgres")
     .addArgument(new Argument('<query>', 'in SQL'))
-    .addOption(new Option('--postgres-port <number>', 'where that Postgres listens').default('15432'))
+    .addOption(
+      new Option('--postgres-port <number>', 'where that Postgres listens').argParser(portNumber).default(15_432),
+    )
     .action(async (query, { postgresPort }) => {
-      await (await import('./demo/sql.ts')).sql(query, Number(postgresPort), edge.write);
+      await (await import('./demo/sql.ts')).sql(query, postgresPort, edge.write);
       exit(0);
     });
 
@@ -196,6 +199,12 @@ export function createProgram(
 function rowCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Expected a whole number above 0.');
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(1, 65_535)(text);
+  if (typeof port === 'number') return port;
+  throw new InvalidArgumentError(`Expected ${port.expected}.`);
 }
 
 /** `forward-auth` → `Forward auth:`. */

@@ -179,6 +179,11 @@ test('demo sql says what Postgres says, and that no demo is there', async (t) =>
   const wrong = await sql('SELECT nonsense');
   assert.deepEqual([wrong.code, wrong.stderr], [1, 'podwhois: column "nonsense" does not exist\n']);
   const [free] = await freePorts(1);
-  const nobody = await sql('SELECT 1', String(free));
-  assert.deepEqual([nobody.code, nobody.stderr.includes('start it, or set --postgres-port')], [1, true]);
+  // Nobody there, and somebody who is no Postgres.
+  for (const at of [String(free), new URL(demo.place('podwhois')).port]) {
+    const nobody = await sql('SELECT 1', at);
+    assert.deepEqual([nobody.code, nobody.stderr.includes('start a demo, or set --postgres-port')], [1, true]);
+  }
+  const none = await sql('SELECT 1', 'x');
+  assert.deepEqual([none.code, none.stderr.includes("'--postgres-port <number>' argument 'x' is invalid")], [2, true]);
 });

@@ -4,7 +4,7 @@ import { oneLine } from '../../terminal.ts';
 
 /**
  * `podwhois demo sql`: asks the Postgres of a running demo, for those who have no psql. Writes a table. Throws what Postgres says, or a
- * sentence when nobody listens.
+ * sentence that names the setting when it cannot connect.
  */
 export async function sql(query: string, port: number, write: (text: string) => void): Promise<void> {
   // Everything is said: what the environment has for another Postgres must not lead there.
@@ -13,9 +13,12 @@ export async function sql(query: string, port: number, write: (text: string) => 
   try {
     await client.connect();
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
-      ? new Error(`no demo listens on port ${port}: start it, or set --postgres-port to what it printed`)
-      : error;
+    // Nobody listens, or somebody else does.
+    const why = oneLine(error instanceof Error ? error.message : String(error));
+    throw new Error(
+      `no demo's Postgres on port ${port} (${why}): start a demo, or set --postgres-port to what it printed`,
+      { cause: error },
+    );
   }
   try {
     const results = [await client.query({ text: query, rowMode: 'array', types: TEXT })].flat();

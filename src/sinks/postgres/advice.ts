@@ -41,6 +41,10 @@ export function messageOf(error: unknown): string {
 }
 
 const MIGRATE = 'run "podwhois migrate" as a role that may create it';
+const UNREACHABLE = 'there is no Postgres to be reached: see PGHOST and PGPORT, or DATABASE_URL';
+const WRONG_PASSWORD =
+  'the role or its password is wrong: see PGUSER, and PGPASSWORD, PGPASSWORD_FILE (read again with every connection) or DATABASE_URL';
+const NO_DATABASE = 'the database is missing: see PGDATABASE or DATABASE_URL';
 
 /** What `pg` says itself has no code, and one code of Postgres may mean several things. */
 const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
@@ -49,6 +53,11 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
     'switch TLS on in the server, or set PGSSLMODE=disable (sslmode in DATABASE_URL): then all is plain text',
   ],
   [/client password must be/, 'the server wants a password: set PGPASSWORD, PGPASSWORD_FILE or DATABASE_URL'],
+  // A firewall that swallows what is sent, and something else that listens there.
+  [/due to connection timeout$|error establishing an SSL connection$/, UNREACHABLE],
+  // PgBouncer's words for what Postgres has codes of its own for; its code says no more than that the connection has failed.
+  [/^(SASL|password) authentication failed/, WRONG_PASSWORD],
+  [/^no such database/, NO_DATABASE],
   [/^permission denied for database/, `the schema is missing, and this role may not create it: ${MIGRATE}`],
 ];
 
@@ -60,18 +69,15 @@ const BY_STATE: Readonly<Record<string, string>> = {
   '3F000': `the schema is missing: ${MIGRATE}`,
   '42501':
     'a permission is missing: docs/postgres.md lists the grants, docs/endpoint-mirror.md those of mirror-endpoints',
-  '28P01':
-    'the role or its password is wrong: see PGUSER, and PGPASSWORD, PGPASSWORD_FILE (read again with every connection) or DATABASE_URL',
+  '42939': 'names that begin with pg_ are kept for Postgres: see PODWHOIS_SCHEMA',
+  '28P01': WRONG_PASSWORD,
   '28': 'the server refuses the role: see its pg_hba.conf, PGUSER and PGSSLMODE, or DATABASE_URL',
-  '3D000': 'the database is missing: see PGDATABASE or DATABASE_URL',
+  '3D000': NO_DATABASE,
 };
 
 /** Of the system and of TLS. */
 const BY_CODE: readonly (readonly [RegExp, string])[] = [
-  [
-    /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/,
-    'there is no Postgres to be reached: see PGHOST and PGPORT, or DATABASE_URL',
-  ],
+  [/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT)$/, UNREACHABLE],
   [/^ERR_TLS_CERT_ALTNAME_INVALID$/, 'the certificate is about another host: see PGHOST and PGSSLMODE'],
   [/CERT|UNABLE_TO_VERIFY/, 'the certificate comes from somebody else: see PGSSLROOTCERT and PGSSLMODE'],
 ];

@@ -146,8 +146,10 @@ const certificates: Check<typeof CONNECTION> = ({ databaseUrl: url, pgSslMode, p
   const root = url?.sslRootCert ?? pgSslRootCert;
   if (mode === undefined) return [];
   if (isRefused(mode)) {
-    const expected = 'require or disable: allow and prefer send the password in plain text to whoever refuses TLS';
-    return [{ key: url?.sslMode === undefined ? 'pgSslMode' : 'databaseUrl', expected }];
+    const modes = 'require or disable: allow and prefer send the password in plain text to whoever refuses TLS';
+    return url?.sslMode === undefined
+      ? [{ key: 'pgSslMode', expected: modes }]
+      : [{ key: 'databaseUrl', expected: `a URL whose sslmode is ${modes}` }];
   }
   if (root === undefined && mode.startsWith('verify')) {
     return [{ key: 'pgSslRootCert', expected: `set with PGSSLMODE=${mode}: a file, or system with verify-full` }];

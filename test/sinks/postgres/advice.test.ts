@@ -19,6 +19,12 @@ for (const [error, kind, names] of [
   ],
   [failed('', 'ECONNREFUSED'), 'connection', ['PGHOST', 'PGPORT', 'DATABASE_URL']],
   [failed('getaddrinfo ENOTFOUND nowhere', 'ENOTFOUND'), 'connection', ['PGHOST', 'PGPORT', 'DATABASE_URL']],
+  [failed('Connection terminated due to connection timeout'), 'connection', ['PGHOST', 'PGPORT', 'DATABASE_URL']],
+  [failed('There was an error establishing an SSL connection'), 'connection', ['PGHOST', 'PGPORT', 'DATABASE_URL']],
+  [failed('SASL authentication failed', '08P01'), 'connection', ['PGUSER', 'PGPASSWORD,', 'PGPASSWORD_FILE']],
+  [failed('password authentication failed', '08P01'), 'connection', ['PGUSER', 'PGPASSWORD,', 'PGPASSWORD_FILE']],
+  [failed('no such database: infra', '08P01'), 'connection', ['PGDATABASE', 'DATABASE_URL']],
+  [failed('unacceptable schema name "pg_x"', '42939'), 'setup', ['PODWHOIS_SCHEMA']],
   [failed('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'), 'connection', ['PGSSLROOTCERT']],
   [failed("Host: x. is not in the cert's", 'ERR_TLS_CERT_ALTNAME_INVALID'), 'connection', ['PGHOST']],
   [

@@ -125,8 +125,12 @@ describe('mirror-endpoints', () => {
     for (const line of [...foreign, row('x', '10.1.0.8', { service: 'shop/gone' })]) await insert(table, line);
     await runMirror(t, { ...environment, ENDPOINT_SELECTOR: 'tier in (a, c)' });
     await untilRows(() => [...foreign, row('a', '10.1.0.1')].toSorted());
+    // Also when it is told that something of them has changed.
+    cluster.endpointSlices.put(slice('api', [endpoint('b', '10.1.0.4')], { labels: labels('api', 'b') }));
+    cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.3')], { labels: labels('web', 'a') }));
+    await untilRows(() => [...foreign, row('a', '10.1.0.3')].toSorted());
     cluster.endpointSlices.delete('shop', 'api-1');
-    await untilRows(() => [row('a', '10.1.0.1')]);
+    await untilRows(() => [row('a', '10.1.0.3')]);
   });
 
   test('two with other selectors or namespaces fill one table together: neither waits for the lease of the other', async (t) => {
@@ -467,7 +471,7 @@ describe('the table and the lease', () => {
     const mirror = await runMirror(t, { ...environment, PGPORT: '1' });
     const began = performance.now();
     await mirror.close();
-    assert.ok(performance.now() - began < 4_000);
+    assert.ok(performance.now() - began < 10_000);
   });
 });
 

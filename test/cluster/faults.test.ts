@@ -11,6 +11,8 @@ const READY_MAX_STALENESS_MS = 15_000; // the least that does not flap on a quie
 const SERVE_MAX_STALENESS_MS = 20_000;
 /** faults.md: "fresh within 6 s of its return". */
 const RETURN_MS = 6_000;
+/** By so much a busy machine answers later. */
+const SLOW_MS = 3_000;
 
 describe('faults of a real control plane under load', { ...realServer(...CLUSTER), timeout: 300_000 }, () => {
   let stage: Stage;
@@ -51,12 +53,12 @@ describe('faults of a real control plane under load', { ...realServer(...CLUSTER
     const least = async (): Promise<number> =>
       performance.now() - since - (await podwhois.whoHas('10.42.0.2')).age * 1000;
     await until('/ready says 503', async () => !(await podwhois.ready()), {
-      timeoutMs: READY_MAX_STALENESS_MS + 1_000,
+      timeoutMs: READY_MAX_STALENESS_MS + SLOW_MS,
     });
     assert.notEqual((await podwhois.whoHas('10.42.0.2')).status, 503, 'lookups are served up to the second limit');
     assert.ok((await least()) <= 0, 'the age counts from before the fault');
     const refused = async (): Promise<boolean> => (await podwhois.whoHas('10.42.0.2')).status === 503;
-    const left = SERVE_MAX_STALENESS_MS + 1_000 - (performance.now() - since);
+    const left = SERVE_MAX_STALENESS_MS + SLOW_MS - (performance.now() - since);
     await until('lookups say 503', refused, { timeoutMs: left });
     assert.equal((await podwhois.get('/health')).status, 200, 'alive all the time (C4)');
   }

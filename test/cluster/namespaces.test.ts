@@ -120,7 +120,6 @@ describe('namespaces of a real API server', { ...realServer(...API_ONLY, 'kubect
     await synced(source);
     const team = async (expected: string | undefined): Promise<unknown> =>
       await until(`the team is ${expected}`, () => source.labelsOf('shop')?.['team'] === expected, {
-        timeoutMs: 5_000,
         everyMs: 10,
       });
     const create = async (team: string): Promise<void> =>
@@ -138,7 +137,7 @@ describe('namespaces of a real API server', { ...realServer(...API_ONLY, 'kubect
     const headers = { 'content-type': 'application/json' };
     const finalized = await plane.fetch('/api/v1/namespaces/shop/finalize', { method: 'PUT', headers, body });
     assert.equal(finalized.status, 200, await finalized.text());
-    await until('it is gone', () => source.labelsOf('shop') === undefined, { timeoutMs: 5_000 });
+    await until('it is gone', () => source.labelsOf('shop') === undefined);
     await create('c');
     await team('c');
   });
@@ -168,10 +167,10 @@ describe('namespaces of a real API server', { ...realServer(...API_ONLY, 'kubect
       await until('/ready says 503', async () => (await get('/ready')).status === 503, {
         timeoutMs: READY_MS + 3_000,
       });
-      await until('nothing is said', () => source.refusal === 'stale', { timeoutMs: SERVE_MS, everyMs: 10 });
+      await until('nothing is said', () => source.refusal === 'stale', { timeoutMs: SERVE_MS + 3_000, everyMs: 10 });
       // Proven last by a read of at most a third of READY_MAX_STALENESS before.
       const after = performance.now() - since;
-      assert.ok(after > SERVE_MS - READY_MS / 3 - 1_000 && after < SERVE_MS + 1_000, `${after} ms`);
+      assert.ok(after > SERVE_MS - READY_MS / 3 - 1_000 && after < SERVE_MS + 3_000, `${after} ms`);
       assert.equal(source.labelsOf('default'), undefined);
     } finally {
       plane.etcd.signal('SIGCONT');

@@ -97,10 +97,14 @@ test('a read that fails is tried again within 2 s, and once the API server answe
   };
   cluster.breakWatches();
   await clock.advance(5_000);
+  const readAt: number[] = [];
   cluster.intercept = ({ verb }) => {
+    if (verb === 'read') readAt.push(clock.now());
     if (verb !== 'watch') throw new Error('ECONNREFUSED');
   };
   await clock.advance(300_000);
+  const pauses = readAt.slice(1).map((at, i) => at - (readAt[i] ?? 0));
+  assert.ok(pauses.length > 100 && Math.max(...pauses) <= 2_000, `at the longest ${Math.max(...pauses)} ms`);
   assert.equal(metrics.relists_total.outage + metrics.relists_total.gone, 1, 'one for the outage and the 410');
   cluster.intercept = () => {};
   await clock.advance(2_000);

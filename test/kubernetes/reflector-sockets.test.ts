@@ -72,7 +72,7 @@ test('over real sockets: synced, watched on, reconnected after a reset, and stop
   );
   await stop();
   await server.close();
-  await until('nothing is left', () => active() <= before, { timeoutMs: 2_000 });
+  await until('nothing is left', () => active() <= before);
 });
 
 /** Sockets and timers that keep the process alive. */
@@ -85,6 +85,6 @@ test('over real sockets: an API server that is gone and comes back on the same p
   await until('it says so', () => reflector.problem !== undefined);
   assert.equal(store.objects.size, 2);
   server.server.listen(server.port, '127.0.0.1');
-  await until('it watches again', () => watches.size === 1, { timeoutMs: 6_000 });
+  await until('it watches again', () => watches.size === 1);
   await until('no problem', () => reflector.problem === undefined);
 });

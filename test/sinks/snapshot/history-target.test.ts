@@ -206,6 +206,27 @@ test('one poisonous row is left out with its reason, and the others are written'
   await until('it is tried again', () => writer.dirty === 0);
 });
 
+test('what is refused does not take with it what it would have replaced', async (t) => {
+  const schema = postgres.schema();
+  const first = await start(t, schema, [on('a', '50')], '100');
+  await become(schema, 'a 50..');
+  await first.stop();
+  // Who has heard of it earlier writes another row, in the place of that one.
+  const world = new RecordedIndex();
+  world.wall -= MINUTE;
+  world.list([on('a', '50', { namespace: 'n\u0000' })], '100');
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  t.after(async () => await database.close());
+  const recorded = world.recorder;
+  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
+  const nothing = async (): Promise<void> => await Promise.resolve();
+  const manner = { batch: 100, copy: false, careful: true, enter: nothing, leave: nothing };
+  const group = groupKey([X, 'a']);
+  const done = await database.transaction(async (session) => await target.flush(session, [group], manner));
+  assert.deepEqual([...done.poison.keys()], [group]);
+  assert.equal(await rows(schema), 'a 50..');
+});
+
 test('a mass delete by mistake: more than half of what is open is looked at twice before it ends', async (t) => {
   const schema = postgres.schema();
   const pods = Array.from({ length: 10 }, (_, i) => on(`p${i}`, `${50 + i}`));

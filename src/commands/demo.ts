@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import { CAPABILITIES, loadCapabilities } from '../capabilities.ts';
 import type { Edge } from '../capabilities.ts';
 import { createLog } from '../log.ts';
+import { listenOn } from '../http/listeners.ts';
 import type { Log } from '../log.ts';
 import { startMirror } from '../mirror-endpoints.ts';
 import { readMirrorSettings } from '../mirror-settings.ts';
@@ -77,7 +78,8 @@ async function start(settings: DemoSettings, log: Log): Promise<Started> {
   const postgres = await listening(POSTGRES_PORT, listenAsPostgres);
   starting.defer(async () => await postgres?.close());
   const { host, logLevel, logFormat } = settings;
-  const free = async (port: number): Promise<number> => await freePort(host, port);
+  const free = async (at: number): Promise<number> =>
+    await listenOn([host], async (address) => await freePort(address, at), { setting: 'PORT', port: at });
   const port = settings.port === undefined ? await listening(8080, free) : await free(settings.port);
   const flags = { apiServer: simulator.url, host, logLevel, logFormat, port: String(port) };
   const snapshot = postgres && { SNAPSHOT: 'true', SNAPSHOT_FLUSH_INTERVAL: '1s', ...environmentOf(postgres) };
@@ -99,8 +101,8 @@ async function listening<T>(port: number, listen: (port: number) => Promise<T>):
 }
 
 /** The port. Throws when it is taken, before anything is plugged in that would wait for Postgres to end in order. */
-async function freePort(host: string | undefined, port: number): Promise<number> {
-  const server = createServer().listen({ port, ...(host !== undefined && { host }) });
+async function freePort(host: string, port: number): Promise<number> {
+  const server = createServer().listen({ port, host });
   await once(server, 'listening');
   server.close();
   await once(server, 'close');

@@ -1,6 +1,6 @@
 import { CORE } from '../settings.ts';
 import type { Settings } from '../settings.ts';
-import { baseUrl, filePath } from '../settings/parsers.ts';
+import { baseUrl, filePath, listenHost } from '../settings/parsers.ts';
 import { setting } from '../settings/schema.ts';
 import type { Values } from '../settings/schema.ts';
 import { CONNECTION } from '../sinks/postgres/settings.ts';
@@ -23,7 +23,7 @@ export const DEMO = {
     fallback: undefined,
     fallbackText: '8080, or a free one where that is taken',
   }),
-  host: { ...host, fallback: '127.0.0.1', fallbackText: '127.0.0.1' },
+  host: setting<string>({ ...host, fallback: '127.0.0.1', fallbackText: '127.0.0.1', parse: listenHost }),
   logLevel: setting<Settings['logLevel']>({ ...logLevel, fallback: 'warn', fallbackText: 'warn' }),
   logFormat: setting<Settings['logFormat']>({ ...logFormat, fallback: 'text', fallbackText: 'text' }),
 } as const;

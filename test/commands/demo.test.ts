@@ -162,7 +162,7 @@ test('where its ports are taken the demo takes free ones; one that was asked for
 
   const { code, stderr } = await podwhois(['demo'], { environment: { PORT: String(await taken(0)) } });
   assert.equal(code, 1);
-  assert.match(stderr, /already in use/);
+  assert.match(stderr, /already in use; set PORT or HOST/);
 });
 
 test('demo sql says what Postgres says, and that no demo is there', async (t) => {

@@ -145,7 +145,7 @@ export class Lease {
     const { cluster, sink, holder, ttlMs } = this.#options;
     const [renewed] = await session.query<{ ends: string }>(
       `UPDATE ${this.#table} SET expires_at = clock_timestamp() + $5 * interval '1 millisecond'${also}
-       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4 AND ${ENDS} >= $6::bigint
+       WHERE cluster = $1 AND sink = $2 AND holder = $3 AND epoch = $4 AND expires_at >= to_timestamp($6::float8 / 1000)
        RETURNING ${ENDS} AS ends`,
       [cluster, sink, holder, this.#epoch ?? '0', ttlMs, this.#committed],
     );

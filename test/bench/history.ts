@@ -7,7 +7,7 @@ import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
 import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
-import { startChild } from './child.ts';
+import { goFirst, startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
@@ -27,7 +27,9 @@ export async function history({ rounds, seconds, smoke }: Scale): Promise<readon
     wal_level: 'minimal',
     max_wal_senders: '0',
   });
-  const [simulator, load] = [startChild('simulator', { core: 1 }), startChild('load', { core: 1 })];
+  const simulator = startChild('simulator', { core: 1 });
+  const [load, prober] = [startChild('load', { core: 1 }), startChild('load', { core: 1 })];
+  goFirst(prober.process);
   try {
     const schema = postgres.schema();
     const loaded = await loadRows(postgres, schema, rows);
@@ -42,13 +44,13 @@ export async function history({ rounds, seconds, smoke }: Scale): Promise<readon
       CLUSTER_NAME: 'c',
     };
     const probe = async (url: string, forSeconds: number) => {
-      await load.ask('probe', { url, everyMs: 10 });
+      await prober.ask('probe', { url, everyMs: 10 });
       await new Promise((resolve) => setTimeout(resolve, forSeconds * 1000));
-      return await load.ask<{ count: number; p50: number; p99: number }>('probed');
+      return await prober.ask<{ count: number; p50: number; p99: number }>('probed');
     };
     const [waits, batches] = await withService(environment, async (url) => {
       progress('questions for one address, one after the other');
-      await load.ask(
+      await prober.ask(
         'paths',
         Array.from({ length: 10_000 }, () => pathOf(loaded)),
       );
@@ -106,7 +108,7 @@ export async function history({ rounds, seconds, smoke }: Scale): Promise<readon
       },
     ];
   } finally {
-    await Promise.all([simulator, load].map((child) => child.stop()));
+    await Promise.all([simulator, load, prober].map((child) => child.stop()));
     await postgres.down();
   }
 }

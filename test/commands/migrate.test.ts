@@ -35,6 +35,25 @@ test('migrate says what keeps it from Postgres, with the setting to change, no s
   assert.match(nobody.stderr, /^podwhois: schema podwhois of .*ECONNREFUSED.*\n$/);
 });
 
+test('tables that somebody has dropped are made again when their rows of migrations are deleted, as docs/postgres.md says', async () => {
+  const environment = postgres.environment({ PODWHOIS_SCHEMA: 'dropped' });
+  await podwhois(['migrate'], { environment });
+  for (const [tables, changes] of [
+    ['leases', ['leases']],
+    ['pods', ['pods', 'pods_by_ip_indexed']],
+    ['ip_history, dropped.ip_history_watched', ['ip_history']],
+  ] as const) {
+    await postgres.query(`DROP TABLE dropped.${tables} CASCADE`);
+    await postgres.query('DELETE FROM dropped.migrations WHERE name = ANY($1)', [changes]);
+    const { stdout } = await podwhois(['migrate'], { environment });
+    assert.match(stdout, new RegExp(`^made ${changes.join(', ')}: `));
+  }
+  const there = await postgres.query(
+    "SELECT FROM pg_class WHERE relnamespace = 'dropped'::regnamespace AND relkind IN ('r', 'v')",
+  );
+  assert.equal(there.length, 6);
+});
+
 test('migrate leaves a schema alone that a later version has made, and exits with 1', async () => {
   const environment = postgres.environment({ PODWHOIS_SCHEMA: 'later' });
   await podwhois(['migrate'], { environment });

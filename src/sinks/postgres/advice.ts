@@ -63,7 +63,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 
 /** By SQLSTATE, or its first two characters. */
 const BY_STATE: Readonly<Record<string, string>> = {
-  '42P01': `a table is missing: ${MIGRATE}`,
+  '42P01': `a table is missing: ${MIGRATE}; where that has nothing to do somebody has dropped it, and docs/postgres.md says how it is made anew`,
   '42P10': "the table's key is another one: docs/endpoint-mirror.md has the table",
   '42703': 'a column is missing: docs/endpoint-mirror.md has the table',
   '3F000': `the schema is missing: ${MIGRATE}`,

@@ -34,6 +34,7 @@ for (const [error, kind, names] of [
   ],
   [failed('permission denied for database infra', '42501'), 'setup', ['"podwhois migrate" as a role that may create']],
   [failed('permission denied for table pods', '42501'), 'setup', ['docs/postgres.md', 'docs/endpoint-mirror.md']],
+  [failed('relation "pods" does not exist', '42P01'), 'setup', ['"podwhois migrate"', 'docs/postgres.md']],
   [failed('there is no unique or exclusion constraint', '42P10'), 'setup', ['key', 'docs/endpoint-mirror.md']],
   [failed('column "ready" does not exist', '42703'), 'setup', ['column', 'docs/endpoint-mirror.md']],
   [failed('database "x" does not exist', '3D000'), 'setup', ['PGDATABASE']],

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { formatDuration } from '../duration.ts';
+import { INSTANT, instantOf } from '../http/instant.ts';
 import { firstToken } from './token-file.ts';
 import { askServer, LookupError } from './lookup/ask.ts';
 import type { Result } from './lookup/ask.ts';
@@ -42,6 +43,8 @@ export async function lookup({
   complain,
   signal,
 }: LookupOptions): Promise<number> {
+  // Of a batch podwhois would say of each address that it is a wrong request, and not why.
+  if (at !== undefined && instantOf(at, 0) === undefined) throw new LookupError(`--at: expected ${INSTANT}`);
   const ips: string[] = [];
   let read: readonly string[] | undefined;
   for (const address of addresses) {

@@ -118,12 +118,29 @@ test('of a time in which nobody was watching it is said who had the address befo
     '10.0.0.1': { ...miss('not-observed'), before, after },
     '10.0.0.2': { ...miss('not-observed'), before: null, after },
   });
-  const { stdout } = await podwhois(['lookup', '10.0.0.1', '10.0.0.2', '--at', '15m', '--server', server.url]);
+  const { stdout } = await podwhois(['lookup', '10.0.0.1', '10.0.0.2', '--at', '-15m', '--server', server.url]);
   const known = stdout.split('\n').map((line) => /none .*/.exec(line)?.[0]);
   assert.deepEqual(known.slice(1, 3), [
     'none (not-observed; before: shop/web-1 until >=2026-11-20T14:00:00.000Z; after: shop/web-2 from 2026-11-20T15:00:00.000Z)',
     'none (not-observed; after: shop/web-2 from 2026-11-20T15:00:00.000Z)',
   ]);
+});
+
+test('what --at holds and is no time is told as such, however many addresses there are, and not asked about', async () => {
+  await using server = await cannedPodwhois({});
+  for (const at of ['15m', 'yesterday', '2026-11-20 14:03:00', '']) {
+    const { code, stdout, stderr } = await podwhois([
+      'lookup',
+      '10.0.0.1',
+      '10.0.0.2',
+      '--at',
+      at,
+      '--server',
+      server.url,
+    ]);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /^podwhois: --at: expected a time such as .*, or -15m: so long ago\n$/);
+  }
 });
 
 test('-o wide adds columns', async () => {

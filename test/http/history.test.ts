@@ -208,6 +208,36 @@ test('several claimants then are a 409 with candidates; a part of the cluster sa
   assert.equal((await ask(port, `/pod?ip=10.9.9.9&at=-1s`)).json['reason'], 'not-in-view');
 });
 
+test('a page of the history also ends when it has grown long, and the next one goes on behind it', async (t) => {
+  const world = new RecordedIndex();
+  world.wall = START;
+  const slice = world.index.slice();
+  slice.beginReplace().commit('1');
+  world.recorder.look();
+  for (let i = 0; i < 40; i++) {
+    world.pass(1_000);
+    const pod = makePod(`p${i}`, { podIps: [X], labels: { note: 'x'.repeat(1_000) } });
+    slice.upsert({ ...pod, resourceVersion: String(2_000 + 2 * i) });
+    world.recorder.look();
+    slice.remove({ ...pod, resourceVersion: String(2_001 + 2 * i) });
+    world.recorder.look();
+  }
+  const { port } = await startService(t, { past: pastOf(world), limits: { maxPageBytes: 10_000 } });
+  const names: unknown[] = [];
+  let token = '';
+  do {
+    const { json } = await ask(port, `/pods/history?ip=${X}${token}`);
+    const rows = json['history'] as Record<string, unknown>[];
+    assert.ok(rows.length > 0 && rows.length < 12, `${rows.length} rows`);
+    names.push(...rows.map((row) => row['name']));
+    token = json['continue'] === undefined ? '' : `&continue=${String(json['continue'])}`;
+  } while (token !== '');
+  assert.deepEqual(
+    names,
+    Array.from({ length: 40 }, (_, i) => `p${i}`),
+  );
+});
+
 test('POST /pods/lookup takes a time for all, and one for each address', async (t) => {
   const { port, source } = await handedOn(t);
   const post = async (body: unknown) =>

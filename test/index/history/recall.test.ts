@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { join } from '../../../src/index/history/recall.ts';
+import { coursesIn, join } from '../../../src/index/history/recall.ts';
 import type { Piece, Stretch } from '../../../src/index/history/piece.ts';
 import { atOnce } from '../../../src/index/history/steps.ts';
 import { makePod } from '../make-pod.ts';
+import { openPiece } from './open-piece.ts';
 
 const X = '10.0.0.1';
 
@@ -82,4 +83,19 @@ test('of an address that thousands of pods have had, dozens at a time are joined
   const memory = { pieces: own, watched: [stretch(200, 900)] };
   const steps = join({ memory, archived: { pieces: [], watched: [] }, courses: [] });
   assert.ok([...steps].length > 5_000 / 100);
+});
+
+test('of whom memory knows in a window, and of the last one before it, the archive may know more', () => {
+  const piece = (uid: string, from: number, until: number | undefined): Piece => ({
+    ...openPiece(X, String(from), from),
+    holder: makePod({ uid }),
+    until,
+    untilVersion: until === undefined ? undefined : String(until),
+  });
+  const known = [piece('first', 1, 5), piece('last', 6, 9), piece('in', 12, 15), piece('later', 40, undefined)];
+  const whose = (from: number, until: number): readonly string[] =>
+    coursesIn({ from, until }, known).map(({ uid }) => uid);
+  assert.deepEqual(whose(10, 20), ['last', 'in']);
+  assert.deepEqual(whose(16, 20), ['in']);
+  assert.deepEqual(whose(-Infinity, Infinity), ['first', 'last', 'in', 'later']);
 });

@@ -227,10 +227,10 @@ test('a page of the history also ends when it has grown long, and the next one g
   let token = '';
   do {
     const { json } = await ask(port, `/pods/history?ip=${X}${token}`);
-    const rows = json['history'] as Record<string, unknown>[];
-    assert.ok(rows.length > 0 && rows.length < 12, `${rows.length} rows`);
-    names.push(...rows.map((row) => row['name']));
-    token = json['continue'] === undefined ? '' : `&continue=${String(json['continue'])}`;
+    const { history, continue: next } = json as { history: Record<string, unknown>[]; continue?: string };
+    assert.ok(history.length > 0 && history.length < 12, `${history.length} rows`);
+    names.push(...history.map((row) => row['name']));
+    token = next === undefined ? '' : `&continue=${next}`;
   } while (token !== '');
   assert.deepEqual(
     names,

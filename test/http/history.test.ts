@@ -301,13 +301,15 @@ test('GET /pods/history lists who held an address, or which addresses a pod held
     [`ip=${X}&limit=1001`, 'invalid_request'],
     [`ip=${X}&continue=x`, 'invalid_continue'],
     ...[
-      '[1e300,"a","b"]',
-      '[5e-324,"a","b"]',
-      '[1e999,"a","b"]',
-      '[-3e14,"a","b"]',
+      `[1e300,"${X}","b"]`,
+      `[5e-324,"${X}","b"]`,
+      `[1e999,"${X}","b"]`,
+      `[-3e14,"${X}","b"]`,
       '[0,"\\u0000","b"]',
-      '[0,"a","\\u0000"]',
+      `[0,"${X}","\\u0000"]`,
+      '[0,"fd00::1","uid-a"]',
     ].map((key) => [`ip=${X}&continue=${Buffer.from(key).toString('base64url')}`, 'invalid_continue'] as const),
+    [`uid=uid-b&continue=${Buffer.from(`[0,"${X}","uid-a"]`).toString('base64url')}`, 'invalid_continue'],
   ] as const) {
     const answer = await ask(port, `/pods/history?${query}`);
     assert.deepEqual([answer.status, answer.json['code']], [400, code], query);

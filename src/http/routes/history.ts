@@ -68,7 +68,7 @@ export function historyRoutes(app: App, parts: Parts): void {
       const { limit, continue: token, ...question } = request.query;
       const whose = whoseOf(question);
       const size = pageSize(limit, limits.defaultPage, limits.maxPage);
-      const after = token === undefined ? undefined : keyOf(token);
+      const after = token === undefined ? undefined : keyOf(token, whose);
       if (past?.isReady !== true) throw new Problem('not_synced', ERRORS.not_synced.meaning);
       const [now, reach] = [past.now(), past.reach];
       const asked = instantParameter('since', question.since, now) ?? reach;
@@ -201,13 +201,16 @@ function compareKeys(a: TenureKey, b: TenureKey): number {
 
 const tokenFor = (key: TenureKey): string => Buffer.from(JSON.stringify(key)).toString('base64url');
 
-function keyOf(token: string): TenureKey {
+function keyOf(token: string, whose: Whose): TenureKey {
   const key = parse(Buffer.from(token, 'base64url').toString());
-  if (Array.isArray(key) && key.length === 3) {
-    const [from, ip, uid] = key as unknown[];
-    if (isTime(from) && isText(ip) && isText(uid)) return [from, ip, uid];
+  const [from, ip, uid] = Array.isArray(key) && key.length === 3 ? (key as unknown[]) : [];
+  if (!isTime(from) || !isText(ip) || !isText(uid)) {
+    throw new Problem('invalid_continue', 'continue: not a token of this service');
   }
-  throw new Problem('invalid_continue', 'continue: not a token of this service');
+  if (('ip' in whose && ip !== whose.ip) || ('uid' in whose && uid !== whose.uid)) {
+    throw new Problem('invalid_continue', 'continue: a token of another question');
+  }
+  return [from, ip, uid];
 }
 
 /** What an archive can be asked for, too: it knows no other times (of 5e-324 a thousandth is none), and no NUL in a text. */

@@ -82,7 +82,11 @@ export function historyRoutes(app: App, parts: Parts): void {
       const signal = goneSignal(reply);
       const search = { whose, since, until, after, size: size + 1 };
       const found = await past.search(search);
-      if (found === undefined) throw new Problem('history_unavailable', ERRORS.history_unavailable.meaning);
+      if (found === undefined)
+        throw new Problem(
+          'history_unavailable',
+          `${ERRORS.history_unavailable.meaning}; a later since may be answered`,
+        );
       const rows = await firstRows(parts, found.tenures, { search, signal });
       const { json, last } = await rowsJson(parts, rows.slice(0, size), { take, signal });
       const holes = found.holes.map((hole) => ({

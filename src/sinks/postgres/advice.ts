@@ -45,6 +45,7 @@ const UNREACHABLE = 'there is no Postgres to be reached: see PGHOST and PGPORT, 
 const WRONG_PASSWORD =
   'the role or its password is wrong: see PGUSER, and PGPASSWORD, PGPASSWORD_FILE (read again with every connection) or DATABASE_URL';
 const NO_DATABASE = 'the database is missing: see PGDATABASE or DATABASE_URL';
+const TABLES = 'docs/postgres.md has the tables, docs/endpoint-mirror.md that of mirror-endpoints';
 
 /** What `pg` says itself has no code, and one code of Postgres may mean several things. */
 const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
@@ -64,8 +65,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 /** By SQLSTATE, or its first two characters. */
 const BY_STATE: Readonly<Record<string, string>> = {
   '42P01': `a table is missing: ${MIGRATE}; where that has nothing to do somebody has dropped it, and docs/postgres.md says how it is made anew`,
-  '42P10': "the table's key is another one: docs/endpoint-mirror.md has the table",
-  '42703': 'a column is missing: docs/endpoint-mirror.md has the table',
+  '42P10': `the table's key is another one: ${TABLES}`,
+  '42703': `a column is missing: ${TABLES}`,
   '3F000': `the schema is missing: ${MIGRATE}`,
   '42501':
     'a permission is missing: docs/postgres.md lists the grants, docs/endpoint-mirror.md those of mirror-endpoints',

@@ -49,6 +49,8 @@ export interface ArchiveSearch extends Search {
   readonly recent: number;
   /** Wanted besides, whenever it ended. */
   readonly courses: (watched: readonly Stretch[]) => readonly Course[];
+  /** Asked after `courses`: which of those that ended before are among the first `size`. It can have ended earlier than it was heard of. */
+  readonly isWanted: (piece: Piece) => boolean;
 }
 
 export interface ArchiveFound {
@@ -244,15 +246,19 @@ export class JoinedPast {
     // What memory has forgotten by now it may not have known then.
     const ownHoles = this.#ownHoles();
     let courses: readonly Course[] = [];
+    let holes: readonly Hole[] = [];
+    let unwatched = new Unwatched();
     const choose = (watched: readonly Stretch[]): readonly Course[] => {
+      holes = commonHoles(ownHoles, holesBetween(watched));
+      unwatched = new Unwatched(holes);
       own = laterBy(own, erasBehind(own.watched, watched));
       const byAddress = Map.groupBy(own.pieces, ({ ip }) => ip);
       return (courses = Array.from(byAddress.values()).flatMap((pieces) => coursesIn(EVER, pieces)));
     };
-    const found = await archive.search({ ...search, recent, courses: choose }).catch(() => undefined);
+    const isWanted = ({ heldFrom, until: end = Infinity, goesOn }: Piece): boolean =>
+      !goesOn && unwatched.ending(heldFrom, end).at >= since;
+    const found = await archive.search({ ...search, recent, courses: choose, isWanted }).catch(() => undefined);
     if (!found) return isWatched(ownHoles, since, until) ? inMemory : undefined;
-    const holes = commonHoles(ownHoles, holesBetween(found.watched));
-    const unwatched = new Unwatched(holes);
     const archived = { pieces: found.recent, watched: found.watched };
     const joined = await inTurns(join({ memory: own, archived, courses }));
     // What memory knows otherwise was read as a course, too.

@@ -49,6 +49,7 @@ interface Search {
   readonly size: number;
   readonly recent: number;
   readonly courses: (watched: readonly Stretch[]) => readonly Course[];
+  readonly isWanted: (piece: Piece) => boolean;
 }
 
 /**
@@ -111,11 +112,11 @@ export class HistoryArchive {
       const recently = await inTurns(piecesOf(await session.query<PieceRow>(recent, both)));
       const page: Piece[] = [];
       let from = after ?? [-Infinity, '', ''];
-      // A page of what strangers have written is none: only where rows end is there no more.
+      // A page of what strangers have written, or nobody wants, is none: only where rows end is there no more.
       for (let pages = 0; ; pages++) {
         if (pages === MOST_PAGES) throw new Error('ip_history is full of rows that podwhois has not written');
         const rows = await session.query<PieceRow>(old, [...both, since, until, size, ...from]);
-        page.push(...(await inTurns(piecesOf(rows))));
+        page.push(...(await inTurns(piecesOf(rows))).filter((piece) => search.isWanted(piece)));
         const last = rows.at(-1);
         if (page.length >= size || rows.length < size || !last) break;
         from = [last.held_from, last.ip, last.uid];

@@ -253,7 +253,7 @@ test('of a pod that was labelled anew thousands of times the first row and the l
   assert.ok(read.length < 250, `${read.length} rows`);
   for (const row of ['a 1000', 'a 2999', 'a 3000']) assert.ok(read.includes(row), row);
   const times = { since: START, until: Infinity, recent: START + 1_000_000, size: 10, after: undefined };
-  const { recent } = await archive.search({ whose: { ip: X }, ...times, courses: () => [] });
+  const { recent } = await archive.search({ whose: { ip: X }, ...times, courses: () => [], isWanted: () => true });
   assert.deepEqual(named(recent), ['a 3000', 'b 5']);
 });
 
@@ -342,6 +342,7 @@ test('a search gives all of late, and of what ended before one page after anothe
       size: 7,
       after,
       courses: () => [],
+      isWanted: () => true,
     };
     const { old, recent, watched } = await archive.search(search);
     assert.deepEqual(named(recent), ['late 80', 'open 20']);
@@ -356,7 +357,10 @@ test('a search gives all of late, and of what ended before one page after anothe
   assert.equal(found[0], '0 a');
   const old = async (whose: Parameters<HistoryArchive['search']>[0]['whose'], since = 0, until = 1e6) => {
     const times = { since: START + since * 1000, until: START + until * 1000, recent: START + 100_000 };
-    return named((await archive.search({ whose, ...times, size: 10, after: undefined, courses: () => [] })).old);
+    return named(
+      (await archive.search({ whose, ...times, size: 10, after: undefined, courses: () => [], isWanted: () => true }))
+        .old,
+    );
   };
   assert.deepEqual(await old({ uid: 'a' }), ['a 5'], 'one row for all of a hold: the last');
   assert.deepEqual(await old({ namespace: 'default', name: 'a' }), ['a 5']);
@@ -404,6 +408,7 @@ test('what podwhois cannot have written says nothing, and is in nobody’s way',
     recent: START,
     after: undefined,
     courses: () => [],
+    isWanted: () => true,
   };
   const { recent, watched } = await archive.search({ ...search, size: 100 });
   assert.deepEqual(named(recent), ['a 0']);

@@ -285,6 +285,21 @@ test('GET /pods/history lists what both know, page by page, and the times in whi
   assert.ok(Math.abs(Date.now() - 240 * MINUTE - known) < MINUTE);
 });
 
+test('GET /pods/history: what went in a hole before `since`, and was heard of after it, takes no place in a page', async (t) => {
+  const { ask, ago, place } = await stage(t);
+  const gone = { ...openPiece(X, '3', ago(145)), until: ago(60), untilVersion: '5' };
+  await insertPieces(place, [gone]);
+  const names: unknown[] = [];
+  let more = '';
+  do {
+    const { json } = await ask(`/pods/history?ip=${X}&since=${iso(ago(90))}&limit=1${more}`);
+    const { history, continue: next } = json as { history: { name: string }[]; continue?: string };
+    names.push(...history.map(({ name }) => name));
+    more = next === undefined ? '' : `&continue=${next}`;
+  } while (more !== '');
+  assert.deepEqual(names, ['b', 'c', 'd']);
+});
+
 test('black-holed: memory goes on at once, the present is not touched, and the rest is a 503 within three seconds; then all is answered again', async (t) => {
   const proxy = await TcpProxy.to(postgres.port);
   t.after(async () => await proxy.close());

@@ -145,6 +145,15 @@ describe('mirror-endpoints', () => {
     await untilRows(() => [row('a', '10.1.0.3'), row('b', '10.1.0.2', { service: 'shop/api' })].toSorted());
   });
 
+  test('two with the same namespaces, in whichever order, have one lease', async (t) => {
+    const { environment } = await stage(t);
+    const first = await runMirror(t, { ...environment, NAMESPACE: 'shop,bank' });
+    await until('the first one writes', async () => (await first.metric('mirror_leading')) === 1);
+    const second = await runMirror(t, { ...environment, NAMESPACE: 'bank,shop,shop' });
+    await second.untilReady();
+    assert.equal((await second.check('lease'))?.message, 'another process writes');
+  });
+
   test('with namespaces the rows of others stay', async (t) => {
     const { simulator, cluster, environment, table, untilRows } = await stage(t);
     cluster.endpointSlices.put(slice('web', [endpoint('a', '10.1.0.1')]));

@@ -1,6 +1,7 @@
 import { fork, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { cpus } from 'node:os';
+import { progress } from './rows.ts';
 
 /** What a measured process reports of itself. */
 export interface Usage {
@@ -27,9 +28,10 @@ export const giveWay = ({ pid }: { readonly pid?: number | undefined }): void =>
 /** It is woken at once, whoever else wants the core: what it waits for is not the core. For what seldom has something to do. */
 export const goFirst = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--rr', 1, pid);
 
-/** Where the machine lets us. */
+/** Where the machine lets us; else it is said, for then the figures are others. */
 function schedule(policy: string, priority: number, pid: number | undefined): void {
-  spawnSync('chrt', ['--all-tasks', policy, '--pid', String(priority), String(pid)]);
+  const { status } = spawnSync('chrt', ['--all-tasks', policy, '--pid', String(priority), String(pid)]);
+  if (status !== 0) progress(`no right to "chrt ${policy}": who shares a core is waited for`);
 }
 
 /** Starts test/bench/children/NAME.ts as a process of its own, on one core where the machine lets us: 0 for what is measured, 1 for load. */

@@ -108,6 +108,7 @@ describe('a snapshot', () => {
         snapshotHistoryRetention: 0,
         readyMaxStaleness: 60_000,
         serveMaxStaleness: 60_000,
+        resyncInterval: 600_000,
       },
       index,
       recorder: new RecordedIndex().recorder,

@@ -116,6 +116,7 @@ export class EndpointMirror {
       clock,
       log,
       flushMs: FLUSH_MS,
+      compareEveryMs: requeueAfterMs,
     });
     this.#writer = writer;
     // Nothing is done for what the table has besides before it has been compared once.
@@ -124,15 +125,7 @@ export class EndpointMirror {
       partial && new AbandonedRows({ database, lease, table, cluster, ...partial, mayWrite, clock, log });
     // Not waited for at the end: it has nothing to finish, and what it waits for is broken off when the database is closed.
     void this.#abandoned?.run(signal, requeueAfterMs);
-    await Promise.all([writer.run(signal), this.#requeue(signal)]);
-  }
-
-  async #requeue(signal: AbortSignal): Promise<void> {
-    const { clock, requeueAfterMs, truth } = this.#options;
-    while (!signal.aborted) {
-      await clock.sleep(requeueAfterMs, signal);
-      if (!signal.aborted) truth.requeue();
-    }
+    await writer.run(signal);
   }
 
   /** Asks until Postgres answers. undefined: the role may not create the schema, or not look into it. */

@@ -85,12 +85,6 @@ export class MirrorTruth implements Truth {
     return this.#index.size;
   }
 
-  /** Everything is to be compared and stamped anew. */
-  requeue(): void {
-    this.#all = true;
-    this.#wake();
-  }
-
   changed(): Iterable<string> | 'all' {
     // Whatever was held back because of one that could not be read has been told of already.
     const { unreadable } = this.#index;

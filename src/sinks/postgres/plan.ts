@@ -11,6 +11,8 @@ export interface State {
   readonly provenAt: number;
   /** Nobody knows what is in the table: it is to be read back. */
   readonly doubt: boolean;
+  /** When it is to be read back although nothing speaks against it. */
+  readonly compareAt: number;
   /** Groups that may differ. */
   readonly dirty: number;
   /** No flush before. */
@@ -37,14 +39,15 @@ export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
   if (now < state.retryAt) return wait(state.retryAt - now);
   if (!state.prepared) return { kind: 'prepare' };
   if (!state.leading) return { kind: 'acquire' };
-  if (state.ready && state.doubt) return { kind: 'compare' };
+  const compareIn = !state.ready ? Infinity : state.doubt ? 0 : state.compareAt - now;
+  if (compareIn <= 0) return { kind: 'compare' };
   const flushIn = state.ready && state.dirty > 0 ? state.flushAt - now : Infinity;
   if (flushIn <= 0) return { kind: 'flush' };
   const proveIn = state.provenAt + leaseMs - now;
   if (proveIn <= 0) return { kind: 'prove' };
   const pruneIn = state.pruneAt - now;
   if (pruneIn <= 0) return { kind: 'prune' };
-  return wait(Math.min(flushIn, proveIn, pruneIn));
+  return wait(Math.min(compareIn, flushIn, proveIn, pruneIn));
 }
 
 /** When the next flush may begin: an interval after the last one began, so that no row is behind by much more; a slow database rests in between. */

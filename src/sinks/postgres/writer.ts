@@ -27,6 +27,8 @@ export interface WriterOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly flushMs: number;
+  /** How often the table is read back although nothing speaks against it: somebody else may have changed it. undefined: never. */
+  readonly compareEveryMs?: number;
 }
 
 /** For metrics; the numbers only grow. */
@@ -76,6 +78,7 @@ export class Writer {
   #doubt = true;
   /** Of the database's connections, when doubt was last raised for it. */
   #breaks = 0;
+  #compareAt = Infinity;
   #flushAt = -Infinity;
   #pruneAt: number;
   /** Since when the table has been behind; undefined: it is not. */
@@ -182,6 +185,7 @@ export class Writer {
       leading: this.leading,
       provenAt: this.#provenAt,
       doubt: this.#doubt,
+      compareAt: this.#compareAt,
       dirty: this.#dirty.size,
       flushAt: this.#flushAt,
       retryAt: this.#retryAt,
@@ -287,6 +291,7 @@ export class Writer {
         return;
       }
       this.#shrunkenSince = undefined;
+      this.#compareAt = now + (this.#options.compareEveryMs ?? Infinity);
       for (const group of found.differing) this.#dirty.add(group);
       for (const group of found.gone) this.#dirty.add(group);
       this.#poison.clear();

@@ -26,7 +26,11 @@ import { publish, publishHistory, publishReads } from './snapshot-metrics.ts';
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
   readonly settings: SnapshotSettings &
-    InView & { readonly readyMaxStaleness: number; readonly serveMaxStaleness: number };
+    InView & {
+      readonly readyMaxStaleness: number;
+      readonly serveMaxStaleness: number;
+      readonly resyncInterval: number;
+    };
   readonly index: PodIndex;
   readonly recorder: Recorded;
   readonly source: { readonly synced: boolean; ageMs(): number; prove(signal: AbortSignal): Promise<void> };
@@ -59,6 +63,8 @@ export function plug(surroundings: Surroundings): Snapshot {
     sink: 'snapshot',
     cluster,
     target: mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)),
+    // As lists do with the index (rule B7).
+    compareEveryMs: settings.resyncInterval,
   });
   publish(metrics, pods.writer);
   const scope = historyScope(cluster, settings);
@@ -96,10 +102,11 @@ interface Work {
   readonly cluster: string;
   readonly target: Target;
   readonly allow?: (session: Session) => Promise<void>;
+  readonly compareEveryMs?: number;
 }
 
 /** A writer at work, with a lease and connections of its own: none waits for another. */
-function run(surroundings: Surroundings, { sink, cluster, target, allow }: Work) {
+function run(surroundings: Surroundings, { sink, cluster, target, allow, compareEveryMs }: Work) {
   const { settings, clock, log, leaseTtlMs: ttlMs = LEASE_TTL_MS } = surroundings;
   const { podwhoisSchema: schema, snapshotFlushInterval: flushMs, postgresPoolSize } = settings;
   const database = new Database({ access: accessOf(settings), poolSize: postgresPoolSize, log });
@@ -117,6 +124,7 @@ function run(surroundings: Surroundings, { sink, cluster, target, allow }: Work)
     clock,
     log,
     flushMs,
+    ...(compareEveryMs !== undefined && { compareEveryMs }),
   });
   const ending = new AbortController();
   const running = writer.run(ending.signal);

@@ -18,6 +18,7 @@ const state = (given: Partial<State> = {}): State => ({
   leading: true,
   provenAt: 0,
   doubt: false,
+  compareAt: Infinity,
   dirty: 0,
   flushAt: 1_000,
   retryAt: 0,
@@ -34,6 +35,12 @@ test('the steps come in their order: wait after a failure, schema, lease, compar
   assert.deepEqual(nextStep(state({ dirty: 1 }), 400, PACE), { kind: 'wait', ms: 600 });
   assert.deepEqual(nextStep(state(), 3_999, PACE), { kind: 'wait', ms: 1 });
   assert.deepEqual(nextStep(state(), 4_000, PACE), { kind: 'prove' });
+});
+
+test('what nobody doubts is compared when its time has come, before anything is written', () => {
+  assert.deepEqual(nextStep(state({ compareAt: 500 }), 400, PACE), { kind: 'wait', ms: 100 });
+  assert.deepEqual(nextStep(state({ compareAt: 500, dirty: 1 }), 1_000, PACE), { kind: 'compare' });
+  assert.deepEqual(nextStep(state({ compareAt: 500, ready: false }), 1_000, PACE), { kind: 'wait', ms: 3_000 });
 });
 
 test('what is too old is deleted when nothing else is to be done', () => {

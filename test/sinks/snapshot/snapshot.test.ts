@@ -67,6 +67,19 @@ test('with --snapshot the table has all pods, and follows them as they come, cha
   await equal(service, schema);
 });
 
+test('what somebody else deletes or adds is put right with the next RESYNC_INTERVAL', async (t) => {
+  const schema = postgres.schema();
+  const service = await serve(t, schema, { RESYNC_INTERVAL: '2s' });
+  await equal(service, schema);
+  await postgres.query(`DELETE FROM ${schema}.pods WHERE uid < (SELECT max(uid) FROM ${schema}.pods)`);
+  await equal(service, schema);
+  await postgres.query(
+    `INSERT INTO ${schema}.pods SELECT (r).* FROM (
+       SELECT jsonb_populate_record(p, '{"uid": "nobody"}') AS r FROM ${schema}.pods AS p LIMIT 1)`,
+  );
+  await equal(service, schema);
+});
+
 test('a row has all fields of an answer, with the same values', async (t) => {
   const schema = postgres.schema();
   const service = await serve(t, schema);

@@ -25,6 +25,17 @@ const canPin = cpus().length > 1 && spawnSync('taskset', ['--version']).status =
 /** Where it shares a core it runs when nobody else wants to, and so does what it starts from now on. */
 export const giveWay = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--idle', 0, pid);
 
+/** It and all that it has started have that core, and no other; both can be had again. */
+export function pin(pid: number | undefined, core: '0' | '1' | '0,1'): void {
+  if (canPin) spawnSync('taskset', ['-a', '-cp', core, String(pid)]);
+}
+
+/** The processes that one has started and that run still; none where they cannot be listed. */
+export const startedBy = (pid: number | undefined): readonly { readonly pid: number }[] =>
+  (spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout ?? '')
+    .split('\n')
+    .flatMap((line) => (line === '' ? [] : { pid: Number(line) }));
+
 /** It is woken at once, whoever else wants the core: what it waits for is not the core. For what seldom has something to do. */
 export const goFirst = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--rr', 1, pid);
 
@@ -46,7 +57,7 @@ export function startChild(
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     serialization: 'advanced',
   });
-  if (canPin) spawnSync('taskset', ['-a', '-cp', String(options.core), String(child.pid)]);
+  pin(child.pid, `${options.core}`);
   let next = 0;
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   child.on('message', (message: { id: number; value?: unknown; error?: string }) => {

@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { request } from 'undici';
 import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
-import { giveWay, goFirst, startChild } from './child.ts';
+import { giveWay, goFirst, pin, startChild, startedBy } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { lagsOf } from './marker.ts';
 import type { Marker } from './marker.ts';
@@ -46,8 +45,10 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
   const [simulator, load] = [startChild('simulator', { core: 1 }), startChild('load', { core: 1 })];
   const readers = NAMES.map(() => startChild('row-reader', { core: 1 }));
   try {
-    spawnSync('taskset', ['-a', '-cp', '1', String(postgres.server.pid)]);
-    for (const process of [postgres.server, ...readers.map((reader) => reader.process)]) giveWay(process);
+    const { server } = postgres;
+    const lookingOn = [server, ...startedBy(server.pid), ...readers.map((reader) => reader.process)];
+    for (const one of [...lookingOn, process]) pin(one.pid, '1');
+    for (const one of lookingOn) giveWay(one);
     goFirst(load.process);
     const { PGHOST: host, PGPORT: port, PGUSER: user, PGPASSWORD: password } = postgres.environment();
     for (const reader of readers)
@@ -63,6 +64,7 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
     }
     return [...rowsOf(all, { pods, flushMs, tables: NAMES }), ...reading];
   } finally {
+    pin(process.pid, '0,1');
     await Promise.all([simulator, load, ...readers].map((child) => child.stop()));
     await proxy.close();
     await postgres.down();

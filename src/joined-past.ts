@@ -93,8 +93,8 @@ const NOTHING: Knowledge = { pieces: [], watched: [] };
 
 /** Answers made in one turn of the event loop: less than a millisecond of work, where no address has thousands of intervals. */
 const PER_TURN = 16;
-/** Where one has, a turn ends with the answer that took longer. */
-const LONG_TURN_MS = 1;
+/** Of a batch, a turn ends with the answer that takes longer. */
+const TURN_MS = 1;
 /** Intervals looked at in one. */
 const LOOKS_PER_TURN = 2_048;
 
@@ -135,13 +135,12 @@ export class JoinedPast {
 
   async #atInTurns(questions: readonly Question[]): Promise<readonly Recalled[]> {
     const own: Then[] = [];
-    let made = 0;
     let began = performance.now();
     for (const { ip, time } of questions) {
       own.push(this.#options.memory.at(ip, time));
-      if (++made < PER_TURN && performance.now() - began < LONG_TURN_MS) continue;
+      if (performance.now() - began < TURN_MS) continue;
       await TURNS.next();
-      [made, began] = [0, performance.now()];
+      began = performance.now();
     }
     return await this.#better(questions, own);
   }

@@ -6,6 +6,7 @@ import type { Archive, Memory, Wanted } from '../src/joined-past.ts';
 import { inEra } from '../src/resource-version.ts';
 import { makePod } from './index/make-pod.ts';
 import { openPiece } from './index/history/open-piece.ts';
+import type { Pod } from '../src/pod.ts';
 import { RecordedIndex } from './support/recorded-index.ts';
 
 const X = '10.0.0.1';
@@ -39,6 +40,17 @@ function stage(archived: Archived | undefined) {
   };
   const past = new JoinedPast({ memory: world.recorder, archive, view: VIEW, isHostIp: () => false });
   return { world, past, reads: () => reads, guesses };
+}
+
+/** Lists so many pods, and one at X, until memory knows all. */
+function crowd(world: RecordedIndex, size: number): { readonly pods: readonly Pod[]; readonly sought: Pod } {
+  const pods = Array.from({ length: size }, (_, i) =>
+    makePod({ uid: `p${i}`, name: `p${i}`, podIps: [`10.1.${i >> 8}.${i & 255}`], resourceVersion: '40' }),
+  );
+  const sought = makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' });
+  world.list([...pods, sought], '50');
+  while (!world.recorder.isReady) world.recorder.look();
+  return { pods, sought };
 }
 
 /** How many turns the event loop has made meanwhile. */
@@ -208,12 +220,7 @@ test('where an address has so many intervals that one answer takes long, each ha
 
 test('what memory forgets while a pod is looked for ended when it did, not when memory begins', async () => {
   const world = new RecordedIndex({ maxEnded: 3 });
-  const pods = Array.from({ length: 3_000 }, (_, i) =>
-    makePod({ uid: `p${i}`, name: `p${i}`, podIps: [`10.1.${i >> 8}.${i & 255}`], resourceVersion: '40' }),
-  );
-  const sought = makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' });
-  world.list([...pods, sought], '50');
-  while (!world.recorder.isReady) world.recorder.look();
+  const { pods } = crowd(world, 3_000);
   const gone = (last: number, version: string): void => {
     world.pass(1_000);
     world.list(pods.slice(0, last), version);
@@ -240,12 +247,7 @@ test('what memory is about to forget ended when it did, not when memory begins',
 
 test('what memory forgets while it is asked whether it was watching is not taken for nobody', async () => {
   const world = new RecordedIndex({ maxEnded: 2_500 });
-  const pods = Array.from({ length: 3_500 }, (_, i) =>
-    makePod({ uid: `p${i}`, name: `p${i}`, podIps: [`10.1.${i >> 8}.${i & 255}`], resourceVersion: '40' }),
-  );
-  const sought = makePod({ uid: 'a', name: 'a', podIps: [X], resourceVersion: '41' });
-  world.list([...pods, sought], '50');
-  while (!world.recorder.isReady) world.recorder.look();
+  const { pods, sought } = crowd(world, 3_500);
   const time = world.recorder.now();
   world.pass(1_000);
   for (const [i, pod] of [sought, ...pods].entries()) {

@@ -68,7 +68,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #pace: Pace;
   readonly #dirty = new Set<string>();
-  /** What Postgres would not take, and why; tried again when it changes. */
+  /** What Postgres would not take, and why; tried again when it changes, and with each comparison. */
   readonly #poison = new Map<string, string>();
   #trouble: Trouble = NO_TROUBLE;
   /** How many groups the attempt under way writes. */

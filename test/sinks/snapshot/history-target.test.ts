@@ -77,6 +77,15 @@ const become = async (schema: string, expected: string): Promise<unknown> =>
 const on = (uid: string, resourceVersion: string, more: Partial<Pod> = {}): Pod =>
   makePod({ uid, name: uid, podIps: [X], resourceVersion, ...more });
 
+/** A target and how it is told to write, without a writer around it. */
+function writing(t: TestContext, schema: string, { recorder: recorded }: RecordedIndex, { careful = false } = {}) {
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  t.after(async () => await database.close());
+  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
+  const nothing = async (): Promise<void> => await Promise.resolve();
+  return { database, target, manner: { batch: 100, copy: false, careful, enter: nothing, leave: nothing } };
+}
+
 test('B8 etcd was restored while nobody wrote: what is gone ends, and what is there counts in a new era', async (t) => {
   const schema = postgres.schema();
   const first = await start(t, schema, [on('a', '50'), on('b', '900')], '1000');
@@ -215,12 +224,7 @@ test('what is refused does not take with it what it would have replaced', async 
   const world = new RecordedIndex();
   world.wall -= MINUTE;
   world.list([on('a', '50', { namespace: 'n\u0000' })], '100');
-  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
-  t.after(async () => await database.close());
-  const recorded = world.recorder;
-  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
-  const nothing = async (): Promise<void> => await Promise.resolve();
-  const manner = { batch: 100, copy: false, careful: true, enter: nothing, leave: nothing };
+  const { database, target, manner } = writing(t, schema, world, { careful: true });
   const group = groupKey([X, 'a']);
   const done = await database.transaction(async (session) => await target.flush(session, [group], manner));
   assert.deepEqual([...done.poison.keys()], [group]);
@@ -291,12 +295,7 @@ test('clock jump: whoever has a clock that is a year ahead prunes nothing that i
   const world = new RecordedIndex();
   world.wall = Date.now() + 365 * 24 * HOUR;
   world.list([on('a', '60')], '100');
-  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
-  t.after(async () => await database.close());
-  const recorded = world.recorder;
-  const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs: HOUR });
-  const nothing = async (): Promise<void> => await Promise.resolve();
-  const manner = { batch: 100, copy: false, careful: false, enter: nothing, leave: nothing };
+  const { database, target, manner } = writing(t, schema, world);
   await database.transaction(async (session) => await target.flush(session, [groupKey([X, 'a'])], manner));
   const prune = async () => await database.transaction(async (session) => await target.prune(session));
   assert.deepEqual(await prune(), { deleted: 0, more: false });

@@ -23,7 +23,7 @@ export interface ChangeFeed {
   readonly sequence: number;
   /** What came after it, the oldest first, at most so many; undefined when that is no longer held, or never was: take a snapshot. */
   since(sequence: number, most?: number): readonly Change[] | undefined;
-  /** Wakes once after each burst of changes. Returns how to stop that. */
+  /** Wakes once after each burst of changes, also of which objects cannot be read. Returns how to stop that. */
   onChange(wake: () => void): () => void;
 }
 
@@ -132,7 +132,7 @@ export class ChangeRing implements ChangeFeed {
     }
     this.#ring[sequence % this.#capacity] = { sequence, type, pod, previous, version };
     this.#weights[sequence % this.#capacity] = weight;
-    this.#wakeSoon();
+    this.wakeSoon();
   }
 
   /** The state is another one, without changes that lead to it: every reader must take a snapshot. */
@@ -141,10 +141,10 @@ export class ChangeRing implements ChangeFeed {
     this.#weights.fill(0);
     this.#characters = 0;
     this.#oldest = ++this.#sequence;
-    this.#wakeSoon();
+    this.wakeSoon();
   }
 
-  #wakeSoon(): void {
+  wakeSoon(): void {
     if (this.#waking || this.#listeners.size === 0) return;
     this.#waking = true;
     queueMicrotask(() => {

@@ -28,8 +28,8 @@ export interface PodIndexOptions {
  */
 export class PodIndex {
   readonly #live = new LiveSet();
-  readonly #unreadable = new UnreadableObjects();
   readonly #changes: ChangeRing;
+  readonly #unreadable = new UnreadableObjects(() => this.#changes.wakeSoon());
   readonly #slices = new Map<string | undefined, Slice<Pod>>();
 
   constructor(options: PodIndexOptions = {}) {
@@ -68,6 +68,11 @@ export class PodIndex {
   /** How many objects are set aside (rule B6). */
   get unreadable(): number {
     return this.#unreadable.size;
+  }
+
+  /** Grows whenever other objects are set aside than before, or say something else. */
+  get unreadableChanges(): number {
+    return this.#unreadable.changes;
   }
 
   get changes(): ChangeFeed {

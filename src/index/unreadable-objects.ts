@@ -31,6 +31,17 @@ export class UnreadableObjects {
   readonly #byKey = new Map<string, SetAside>();
   readonly #byName = new Claims<string, SetAside>();
   readonly #byAddress = new Claims<string, SetAside>();
+  readonly #onChange: () => void;
+  #changes = 0;
+
+  constructor(onChange: () => void = () => {}) {
+    this.#onChange = onChange;
+  }
+
+  /** Grows with every change of what is here. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   get size(): number {
     return this.#byKey.size;
@@ -70,6 +81,7 @@ export class UnreadableObjects {
     const name = nameOf(one.object);
     if (name !== undefined) this.#byName.add(name, one);
     for (const ip of one.object.ips) this.#byAddress.add(ip, one);
+    this.#changed();
   }
 
   delete(one: SetAside): void {
@@ -77,6 +89,12 @@ export class UnreadableObjects {
     const name = nameOf(one.object);
     if (name !== undefined) this.#byName.remove(name, one);
     for (const ip of one.object.ips) this.#byAddress.remove(ip, one);
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#changes++;
+    this.#onChange();
   }
 
   /** What is held beside the objects: all zero when there are none (for the leak check). */

@@ -112,6 +112,7 @@ describe('a snapshot', () => {
       },
       index,
       recorder: new RecordedIndex().recorder,
+      view: { clusterCidrs: [] },
       source: { synced: true, ageMs: () => 0, prove: async () => await Promise.resolve() },
       clock: hastyClock(t),
       log: keptLog().log,
@@ -124,25 +125,36 @@ describe('a snapshot', () => {
       },
     });
     t.after(async () => await plugged.close());
+    const setAside = (ip: string): void =>
+      index.slice().setAside({ key: 'x', namespace: undefined, name: undefined, ips: [ip], reason: 'made up' });
     await survives(t, proxy, faults, {
       change(round) {
         const slice = index.slice();
+        setAside(`10.0.${round >> 8}.${round & 255}`);
         for (let i = 0; i < count; i++) if (index.byUid(`pod-${i}`)) slice.upsert(pod(`pod-${i}`));
         slice.upsert(pod(`new-${round}`));
         slice.remove(pod(`new-${round - 1}`));
       },
-      undo: (round) => index.slice().remove(pod(`new-${round}`)),
+      undo(round) {
+        index.slice().remove(pod(`new-${round}`));
+        setAside('10.1.0.0');
+      },
       table: async () =>
         (
           await postgres
             .query<{ line: string }>(
-              `SELECT uid || ' ' || (labels->>'version') AS line FROM ${schema}.pods WHERE cluster = 'c'`,
+              `SELECT uid || ' ' || (labels->>'version') AS line FROM ${schema}.pods WHERE cluster = 'c'
+               UNION ALL SELECT host(unnest(unreadable_ips)) FROM ${schema}.unanswered WHERE cluster = 'c'`,
             )
             .catch(() => [])
         )
           .map(({ line }) => line)
           .toSorted(),
-      expected: () => Array.from(index.walk(), ({ uid, resourceVersion }) => `${uid} ${resourceVersion}`).toSorted(),
+      expected: () =>
+        [
+          ...Array.from(index.walk(), ({ uid, resourceVersion }) => `${uid} ${resourceVersion}`),
+          ...index.unreadableIps(),
+        ].toSorted(),
       lagMs: () => readLag(),
     });
   }

@@ -1,4 +1,4 @@
-import { podsByIp, podsByIpIndexed } from './pods-by-ip.ts';
+import { podsByIp, podsByIpIndexed, podsByIpUnanswered } from './pods-by-ip.ts';
 import { qualified } from './sql.ts';
 
 export interface Migration {
@@ -115,4 +115,17 @@ export const MIGRATIONS: readonly Migration[] = [
     ],
   },
   { id: 4, name: 'pods_by_ip_indexed', statements: podsByIpIndexed },
+  {
+    id: 5,
+    name: 'unanswered',
+    statements: (schema) => [
+      `CREATE TABLE ${table(schema, 'unanswered')} (
+        cluster text PRIMARY KEY,
+        cluster_cidrs inet[] NOT NULL,
+        unreadable_ips inet[] NOT NULL
+      )`,
+    ],
+  },
+  // A change of its own, so that either table can be made anew.
+  { id: 6, name: 'pods_by_ip_unanswered', statements: podsByIpUnanswered },
 ];

@@ -20,6 +20,9 @@ export interface Manner {
   readonly leave: (session: Session, poison: ReadonlyMap<string, string>) => Promise<void>;
 }
 
+/** `refused`: the groups that are not as they should be once this is committed. */
+export type Beside = () => (session: Session, refused: ReadonlySet<string>) => Promise<void>;
+
 /** What a `Writer` keeps in Postgres: in groups, of which it knows which may differ. */
 export interface Target extends Pick<Truth, 'ready' | 'size' | 'changed' | 'onChange'> {
   /** The table, for the log. */
@@ -33,12 +36,17 @@ export interface Target extends Pick<Truth, 'ready' | 'size' | 'changed' | 'onCh
    * gives back, in the same transaction.
    */
   claim?(): (session: Session) => Promise<void>;
+  /**
+   * What is written with every flush, also where Postgres does not take some groups: asked at one moment with the groups, written by
+   * what it gives back, in the same transaction.
+   */
+  beside?: Beside;
   /** Deletes some of what is too old, in a transaction of its own: how many rows, and whether there may be more. */
   prune?(session: Session): Promise<{ readonly deleted: number; readonly more: boolean }>;
 }
 
 /** A table that mirrors a truth in memory. */
-export function mirrored(table: MirroredTable, truth: Truth): Target {
+export function mirrored(table: MirroredTable, truth: Truth, beside?: Beside): Target {
   const statements = statementsOf(table);
   const mayDelete = (group: string): boolean => truth.mayDelete?.(group) ?? true;
   return {
@@ -55,6 +63,7 @@ export function mirrored(table: MirroredTable, truth: Truth): Target {
       const { gone, ...found } = await compare(session, { table, statements, truth });
       return { ...found, gone: new Set([...gone].filter(mayDelete)) };
     },
+    ...(beside && { beside }),
     flush: async (session, groups, manner) =>
       await flush(session, groups, { table, statements, rows: (group) => truth.rows(group), mayDelete, ...manner }),
   };

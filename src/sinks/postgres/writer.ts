@@ -312,6 +312,7 @@ export class Writer {
     // What differs is not known any more: nothing may be claimed.
     if (this.#doubt) return;
     const began = clock.now();
+    const beside = target.beside?.();
     const groups = [...this.#dirty];
     const written = new Set(groups);
     const since = this.#behindSince;
@@ -333,9 +334,11 @@ export class Writer {
             },
             leave: async (own: Session, poison: ReadonlyMap<string, string>) => {
               await this.#options.allow?.(own);
+              const refused = new Set(poison.keys());
+              for (const group of this.#poison.keys()) if (!written.has(group)) refused.add(group);
+              await beside?.(own, refused);
               // What lacks a row is neither whole nor fresh.
-              if (poison.size > 0 || !this.#poison.keys().every((group) => written.has(group)))
-                return await lease?.enter(own);
+              if (refused.size > 0) return await lease?.enter(own);
               await claim?.(own);
               await lease?.leave(own);
             },

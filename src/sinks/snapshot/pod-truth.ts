@@ -7,12 +7,15 @@ import { podRow } from './pods-table.ts';
 
 /** Pods that are walked in one turn of the event loop. */
 const PER_TURN = 2_000;
+/** The uid of no pod: there is nothing to write of it, but what is written beside the rows. */
+const NOBODY = '';
 
 /** What the `pods` table should hold: the index, by uid. It pulls from the index's feed, which nobody can hold up. */
 export class PodTruth implements Truth {
   readonly #index: PodIndex;
   readonly #source: { readonly synced: boolean };
   readonly #changes: FeedReader;
+  #unreadableChanges = 0;
 
   constructor(index: PodIndex, source: { readonly synced: boolean }) {
     this.#index = index;
@@ -32,7 +35,10 @@ export class PodTruth implements Truth {
   changed(): Iterable<string> | 'all' {
     if (!this.ready) return [];
     const since = this.#changes.next();
-    return since === undefined ? 'all' : since.map(({ pod }) => pod.uid);
+    const { unreadableChanges } = this.#index;
+    const beside = unreadableChanges === this.#unreadableChanges ? [] : [NOBODY];
+    this.#unreadableChanges = unreadableChanges;
+    return since === undefined ? 'all' : [...since.map(({ pod }) => pod.uid), ...beside];
   }
 
   rows(uid: string): readonly Row[] {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { View } from '../../index/answer.ts';
 import type { PodIndex } from '../../index/pod-index.ts';
 import type { Metrics } from '../../metrics.ts';
 import { accessOf } from '../postgres/access.ts';
@@ -22,6 +23,7 @@ import { podsTable } from './pods-table.ts';
 import { requireSameTime } from './same-time.ts';
 import type { SnapshotSettings } from './settings.ts';
 import { publish, publishHistory, publishReads } from './snapshot-metrics.ts';
+import { unanswered } from './unanswered.ts';
 
 /** What the service gives; `src/capabilities.ts` says more. */
 export interface Surroundings {
@@ -32,6 +34,7 @@ export interface Surroundings {
       readonly resyncInterval: number;
     };
   readonly index: PodIndex;
+  readonly view: Pick<View, 'clusterCidrs'>;
   readonly recorder: Recorded;
   readonly source: { readonly synced: boolean; ageMs(): number; prove(signal: AbortSignal): Promise<void> };
   readonly clock: Clock;
@@ -51,7 +54,7 @@ export interface Snapshot {
 
 /** Plugs the snapshot into the service. Waits for no database: whatever is wrong with it is tried again, and logged. */
 export function plug(surroundings: Surroundings): Snapshot {
-  const { settings, index, source, recorder, metrics } = surroundings;
+  const { settings, index, view, source, recorder, metrics } = surroundings;
   const { podwhoisSchema: schema, clusterName: cluster, snapshotHistoryRetention: retentionMs } = settings;
   // What is too old for the lookups is not written either, and not called fresh.
   const fresh = {
@@ -62,7 +65,11 @@ export function plug(surroundings: Surroundings): Snapshot {
   const pods = run(surroundings, {
     sink: 'snapshot',
     cluster,
-    target: mirrored(podsTable(schema, cluster), new PodTruth(index, fresh)),
+    target: mirrored(
+      podsTable(schema, cluster),
+      new PodTruth(index, fresh),
+      unanswered({ schema, cluster, index, view }),
+    ),
     // As lists do with the index (rule B7).
     compareEveryMs: settings.resyncInterval,
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Client } from 'pg';
 import { migrate } from '../../../src/commands/migrate.ts';
 import { PodIndex } from '../../../src/index/pod-index.ts';
@@ -65,6 +66,63 @@ test('with --snapshot the table has all pods, and follows them as they come, cha
   await until('there was churn', () => service.index.changes.sequence > 400);
   simulator.setChurn(0);
   await equal(service, schema);
+});
+
+test('with CLUSTER_CIDR and objects that cannot be read SQL says of every address what HTTP says, and again when they can be', async (t) => {
+  const own = await startSimulator({ pods: 300 });
+  t.after(async () => await own.close());
+  const schema = postgres.schema();
+  const more = {
+    K8S_API_SERVER: own.url,
+    CLUSTER_CIDR: '10.42.0.0/23,fd00:42:1::/48,192.168.0.0/16',
+    RESYNC_INTERVAL: '2s',
+  };
+  const service = await serve(t, schema, more);
+  await until('it is synced', () => service.source.synced);
+  const ips = [...new Set(Array.from(service.index.walk()).flatMap(({ podIps, hostIps }) => [...podIps, ...hostIps]))];
+  const byHttp = async (): Promise<Record<string, string | undefined>> => {
+    const answered = await fetch(`${service.url}/pods/lookup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ips }),
+    });
+    const { results } = (await answered.json()) as {
+      results: { ip: string; code?: string; reason?: string; pod?: { uid: string } }[];
+    };
+    return Object.fromEntries(results.map(({ ip, code, reason, pod }) => [ip, pod?.uid ?? reason ?? code]));
+  };
+  const bySql = async (): Promise<Record<string, string | null>> => {
+    const rows = await postgres
+      .query<{ ip: string; said: string | null }>(
+        `SELECT host(ip) AS ip, coalesce(reason, uid) AS said FROM ${schema}.pods_by_ip WHERE cluster = 'here'`,
+      )
+      .catch(() => []);
+    return Object.fromEntries(rows.map(({ ip, said }) => [ip, said]));
+  };
+  /** How often each is said once both say the same. */
+  const said = async (what: string, isSo: () => boolean): Promise<Record<string, number | undefined>> =>
+    await until(what, async () => {
+      if (!isSo()) return false;
+      const http = await byHttp();
+      if (!isDeepStrictEqual(await bySql(), http)) return false;
+      return Object.fromEntries(
+        Map.groupBy(Object.values(http), String)
+          .entries()
+          .map(([k, v]) => [k, v.length]),
+      );
+    });
+  const first = await said('both say the same', () => service.index.unreadable === 0);
+  assert.ok((first['outside-cluster-cidr'] ?? 0) > 50);
+  assert.equal(first['unreadable'], undefined);
+  const spoilt = [...service.index.walk()].filter((one) => first[one.uid] !== undefined);
+  for (const how of ['no-uid', 'broken'] as const) {
+    const { namespace = '', name = '' } = spoilt.pop() ?? {};
+    const fault = own.faults.add({ unreadable: { namespace, name, how }, times: Infinity });
+    const then = await said('one cannot be read', () => service.index.unreadable === 1);
+    assert.ok((then['unreadable'] ?? 0) > 0, how);
+    fault.remove();
+    assert.deepEqual(await said('all can be read', () => service.index.unreadable === 0), first);
+  }
 });
 
 test('what somebody else deletes or adds is put right with the next RESYNC_INTERVAL', async (t) => {
@@ -153,7 +211,7 @@ test('every column of every table and view that holds pods and their past is doc
   const schema = postgres.schema();
   await migrate(postgres.settings({ PODWHOIS_SCHEMA: schema }), () => {});
   const page = readFileSync(new URL('../../../docs/postgres.md', import.meta.url), 'utf8');
-  for (const table of ['pods', 'pods_by_ip', 'ip_history', 'ip_history_watched']) {
+  for (const table of ['pods', 'pods_by_ip', 'unanswered', 'ip_history', 'ip_history_watched']) {
     const section = page.split(`### \`${table}\`\n`)[1]?.split('\n##')[0] ?? '';
     const documented = [...section.matchAll(/^\| (`[^|]*)\|/gm)].flatMap(([, cell = '']) => cell.match(/\w+/g) ?? []);
     const columns = await postgres.query<{ name: string }>(
@@ -223,15 +281,17 @@ test('the first sync appears at once: no reader sees a part of it', async (t) =>
   await until(
     'all are there',
     async () => {
-      const [row] = await postgres.query<{ count: string }>(`SELECT count(*) FROM ${schema}.pods`);
+      const [row] = await postgres.query<{ count: string }>(
+        `SELECT (SELECT count(*) FROM ${schema}.pods) || ', ' || (SELECT count(*) FROM ${schema}.unanswered) AS count`,
+      );
       counts.add(row?.count ?? '');
-      return row?.count === '4000';
+      return row?.count === '4000, 1';
     },
     { everyMs: 1 },
   );
   assert.deepEqual(
-    [...counts].filter((count) => count !== '0'),
-    ['4000'],
+    [...counts].filter((count) => count !== '0, 0'),
+    ['4000, 1'],
   );
 });
 
@@ -271,6 +331,7 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
     settings: settings as typeof settings & SnapshotSettings,
     index,
     recorder: new RecordedIndex().recorder,
+    view: { clusterCidrs: [] },
     source: { synced: true, ageMs: () => age, prove: async () => await Promise.resolve() },
     clock: { now: () => clock.now(), sleep: async (ms, signal) => await clock.sleep(ms, signal), random: Math.random },
     log: createLog({ level: 'fatal', format: 'json' }),
@@ -309,6 +370,7 @@ test('a clock that Postgres contradicts: the pods are written, the history is le
     settings: settings as typeof settings & SnapshotSettings,
     index: world.index,
     recorder: world.recorder,
+    view: { clusterCidrs: [] },
     source: { synced: true, ageMs: () => 0, prove: async () => await Promise.resolve() },
     clock: { now: () => clock.now(), sleep: async (ms, signal) => await clock.sleep(ms, signal), random: Math.random },
     log: { info: () => {}, warn: keep, error: keep },

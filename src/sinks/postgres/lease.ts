@@ -16,6 +16,14 @@ export interface LeaseOptions {
   readonly ttlMs?: number;
 }
 
+interface Held extends Readonly<Record<string, unknown>> {
+  /** Somebody else has it. */
+  readonly other: boolean;
+  readonly epoch: string;
+  /** When the rows were last known to be whole; null: never. */
+  readonly flushed: string | null;
+}
+
 /** How long a writer that died keeps the others waiting. */
 export const LEASE_TTL_MS = 12_000;
 
@@ -32,6 +40,8 @@ export class Lease {
   /** Of the last time it was had. */
   #lastEpoch: string | undefined;
   #isResumed = false;
+  /** Of another holder, as it was first met. */
+  #met: Pick<Held, 'epoch' | 'flushed'> | undefined;
   /** Its end as it was last written here; and as far as that is committed. Milliseconds since 1970, by the database's clock. */
   #written = '0';
   #committed = '0';
@@ -54,24 +64,29 @@ export class Lease {
     return this.#options.ttlMs;
   }
 
-  /** Takes it when it is free, has run out or is one's own already. */
-  async acquire(database: Database): Promise<boolean> {
+  /**
+   * Takes it when it is free, has run out or is one's own already. Also from somebody at work, where `takesOver` says so: that is asked once
+   * the holder has written, since it was met, all that it knows.
+   */
+  async acquire(database: Database, takesOver?: (session: Session) => Promise<boolean>): Promise<boolean> {
     const { cluster, sink, holder, ttlMs } = this.#options;
     const [row] = await database.transaction(async (session) => {
       // Without this look a replica that waits would wait for the lock of a holder at work.
-      const [held] = await session.query<{ other: boolean }>(
-        `SELECT expires_at > clock_timestamp() AND holder <> $3 AS other FROM ${this.#table} WHERE cluster = $1 AND sink = $2`,
+      const [held] = await session.query<Held>(
+        `SELECT expires_at > clock_timestamp() AND holder <> $3 AS other, epoch::text, ${wholeMs('flushed_at')} AS flushed
+         FROM ${this.#table} WHERE cluster = $1 AND sink = $2`,
         [cluster, sink, holder],
       );
-      if (held?.other === true) return [];
+      const isTakenOver = held?.other === true && this.#hasWritten(held) && (await takesOver?.(session)) === true;
+      if (held?.other === true && !isTakenOver) return [];
       return await session.query<{ epoch: string; ends: string }>(
         `INSERT INTO ${this.#table} AS held (cluster, sink, holder, epoch, expires_at)
          VALUES ($1, $2, $3, 1, clock_timestamp() + $4 * interval '1 millisecond')
          ON CONFLICT (cluster, sink) DO UPDATE
          SET holder = EXCLUDED.holder, epoch = held.epoch + 1, expires_at = EXCLUDED.expires_at
-         WHERE held.expires_at <= clock_timestamp() OR held.holder = EXCLUDED.holder
+         WHERE held.expires_at <= clock_timestamp() OR held.holder = EXCLUDED.holder OR held.epoch = $5
          RETURNING epoch, ${ENDS} AS ends`,
-        [cluster, sink, holder, ttlMs],
+        [cluster, sink, holder, ttlMs, isTakenOver ? held.epoch : null],
       );
     });
     this.#epoch = row?.epoch;
@@ -81,6 +96,12 @@ export class Lease {
       this.#written = this.#committed = row.ends;
     }
     return this.held;
+  }
+
+  /** Whether the holder has said that the rows are whole since it was met as such. */
+  #hasWritten({ epoch, flushed }: Held): boolean {
+    if (this.#met?.epoch !== epoch) this.#met = { epoch, flushed };
+    return this.#met.flushed !== flushed;
   }
 
   /** To be called before the first writing statement of a transaction. Throws `LeaseLost`. */
@@ -159,4 +180,5 @@ export class Lease {
 }
 
 /** A whole number: it comes back as it was read, however the role has fractions written. */
-const ENDS = 'floor(extract(epoch FROM expires_at) * 1000)::bigint';
+const wholeMs = (column: string): string => `floor(extract(epoch FROM ${column}) * 1000)::bigint`;
+const ENDS = wholeMs('expires_at');

@@ -21,6 +21,8 @@ export interface State {
   readonly retryAt: number;
   /** When what is too old is to be deleted. */
   readonly pruneAt: number;
+  /** The lease of a writer at work is not taken over before. */
+  readonly takeOverAt: number;
 }
 
 export interface Pace {
@@ -32,13 +34,15 @@ export interface Pace {
 
 export type Step =
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'prepare' | 'acquire' | 'compare' | 'flush' | 'prove' | 'prune' };
+  | { readonly kind: 'prepare' | 'compare' | 'flush' | 'prove' | 'prune' }
+  /** Whether also from a writer at work, who does not know what this process knows. */
+  | { readonly kind: 'acquire'; readonly takeOver: boolean };
 
 /** What to do next. */
 export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
   if (now < state.retryAt) return wait(state.retryAt - now);
   if (!state.prepared) return { kind: 'prepare' };
-  if (!state.leading) return { kind: 'acquire' };
+  if (!state.leading) return { kind: 'acquire', takeOver: state.ready && now >= state.takeOverAt };
   const compareIn = !state.ready ? Infinity : state.doubt ? 0 : state.compareAt - now;
   if (compareIn <= 0) return { kind: 'compare' };
   const flushIn = state.ready && state.dirty > 0 ? state.flushAt - now : Infinity;

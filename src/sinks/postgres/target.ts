@@ -41,6 +41,11 @@ export interface Target extends Pick<Truth, 'ready' | 'size' | 'changed' | 'onCh
    * what it gives back, in the same transaction.
    */
   beside?: Beside;
+  /**
+   * Whether something is missing in the table that this process knows and the one that writes does not, all of whose claims are there: then
+   * the writing is taken over from it. To be true only of what a comparison, a flush and its claim put right.
+   */
+  misses?(session: Session): Promise<boolean>;
   /** Deletes some of what is too old, in a transaction of its own: how many rows, and whether there may be more. */
   prune?(session: Session): Promise<{ readonly deleted: number; readonly more: boolean }>;
 }

@@ -6,6 +6,7 @@ import { LeaseLost } from './lease.ts';
 import type { Lease } from './lease.ts';
 import { afterFailure, afterSuccess, nextFlush, nextStep, NO_TROUBLE, secondLook } from './plan.ts';
 import type { Pace, Step, Trouble } from './plan.ts';
+import { Quarantine } from './quarantine.ts';
 import { Reminder } from './reminder.ts';
 import type { Target } from './target.ts';
 
@@ -48,8 +49,8 @@ const LATER_MS = 1_000;
 const PRUNE_EVERY_MS = 60_000;
 /** Groups that are remembered as dirty beyond twice what there is: then all are compared instead. */
 const SPARE = 10_000;
-/** Rows that are named in the log at once, of those that Postgres does not take: it may be all of them. */
-const MOST_SAID = 10;
+/** Between two times that the lease is taken over from a writer at work: what this process alone knows lasts longer in its memory. */
+const TAKE_OVER_EVERY_MS = 60_000;
 
 /**
  * Makes what is in Postgres equal the truth, whatever happens to the database. It holds which groups may differ, never what happened to them,
@@ -68,8 +69,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #pace: Pace;
   readonly #dirty = new Set<string>();
-  /** What Postgres would not take, and why; tried again when it changes, and with each comparison. */
-  readonly #poison = new Map<string, string>();
+  readonly #quarantine: Quarantine;
   #trouble: Trouble = NO_TROUBLE;
   /** How many groups the attempt under way writes. */
   #writing = 0;
@@ -81,6 +81,8 @@ export class Writer {
   #compareAt = Infinity;
   #flushAt = -Infinity;
   #pruneAt: number;
+  /** Infinity: it has taken the lease over, and has claimed nothing since. Who could not is of no use to the others. */
+  #takeOverAt = -Infinity;
   /** Since when the table has been behind; undefined: it is not. */
   #behindSince: number | undefined;
   #retryAt = 0;
@@ -94,6 +96,7 @@ export class Writer {
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#quarantine = new Quarantine(options.target.name, options.log);
     this.#pruneAt = options.target.prune ? -Infinity : Infinity;
     this.#pace = { flushMs: options.flushMs, leaseMs: (options.lease?.ttlMs ?? 15_000) / 3 };
   }
@@ -108,7 +111,7 @@ export class Writer {
   }
 
   get quarantined(): ReadonlyMap<string, string> {
-    return this.#poison;
+    return this.#quarantine.reasons;
   }
 
   /** Whether it has asked for the lease since it last lost sight of it, so that `leading` says something. */
@@ -168,7 +171,7 @@ export class Writer {
   }
 
   get #isEqual(): boolean {
-    return this.#options.target.ready && !this.#doubt && this.#dirty.size === 0 && this.#poison.size === 0;
+    return this.#options.target.ready && !this.#doubt && this.#dirty.size === 0 && this.quarantined.size === 0;
   }
 
   /** To ask for it can bring changes to light, of which it speaks then: they are collected after it. */
@@ -190,6 +193,7 @@ export class Writer {
       flushAt: this.#flushAt,
       retryAt: this.#retryAt,
       pruneAt: this.#pruneAt,
+      takeOverAt: this.#takeOverAt,
     };
   }
 
@@ -211,7 +215,7 @@ export class Writer {
   }
 
   async #attempt(step: Exclude<Step, { kind: 'wait' }>): Promise<void> {
-    const { clock, lease, database, log } = this.#options;
+    const { clock, lease, database } = this.#options;
     this.#writing = 0;
     try {
       switch (step.kind) {
@@ -220,14 +224,7 @@ export class Writer {
           this.#prepared = true;
           break;
         case 'acquire':
-          if (await lease?.acquire(database)) {
-            this.#doubt = true;
-            this.#provenAt = clock.now();
-            // After a fault it asks anew for what it has: nothing has begun.
-            if (lease?.isResumed === false)
-              log.info({ table: this.#options.target.name }, 'this process writes the table now');
-          } else this.#retryAt = clock.now() + this.#pace.leaseMs;
-          this.#asked = true;
+          await this.#acquire(step.takeOver);
           break;
         case 'prove':
           await database.transaction(async (session) => {
@@ -264,6 +261,27 @@ export class Writer {
     }
   }
 
+  async #acquire(mayTakeOver: boolean): Promise<void> {
+    const { database, lease, target, clock, log, allow } = this.#options;
+    let isTakenOver = false;
+    const takesOver = async (session: Session): Promise<boolean> => {
+      isTakenOver = (await target.misses?.(session)) === true;
+      if (isTakenOver) await allow?.(session);
+      return isTakenOver;
+    };
+    if (await lease?.acquire(database, mayTakeOver && target.misses ? takesOver : undefined)) {
+      this.#doubt = true;
+      this.#provenAt = clock.now();
+      if (isTakenOver) {
+        this.#takeOverAt = Infinity;
+        log.info({ table: target.name }, 'this process knows what the one that writes does not: it takes over');
+      }
+      // After a fault it asks anew for what it has: nothing has begun.
+      if (lease?.isResumed === false) log.info({ table: target.name }, 'this process writes the table now');
+    } else this.#retryAt = clock.now() + this.#pace.leaseMs;
+    this.#asked = true;
+  }
+
   async #compare(): Promise<void> {
     const { database, lease, target, clock, log } = this.#options;
     const kept = lease?.keep(database);
@@ -294,7 +312,7 @@ export class Writer {
       this.#compareAt = now + (this.#options.compareEveryMs ?? Infinity);
       for (const group of found.differing) this.#dirty.add(group);
       for (const group of found.gone) this.#dirty.add(group);
-      this.#poison.clear();
+      this.#quarantine.clear();
     } catch (error) {
       this.#doubt = true;
       throw error;
@@ -307,7 +325,7 @@ export class Writer {
   }
 
   async #flush(): Promise<void> {
-    const { database, lease, target, clock, log } = this.#options;
+    const { database, lease, target, clock } = this.#options;
     const claim = this.#claim();
     // What differs is not known any more: nothing may be claimed.
     if (this.#doubt) return;
@@ -320,6 +338,7 @@ export class Writer {
     this.#behindSince = undefined;
     this.#writing = groups.length;
     const kept = lease?.keep(database);
+    let isWhole = false;
     try {
       const { batch, careful } = this.#trouble;
       const done = await database.transaction(
@@ -334,11 +353,11 @@ export class Writer {
             },
             leave: async (own: Session, poison: ReadonlyMap<string, string>) => {
               await this.#options.allow?.(own);
-              const refused = new Set(poison.keys());
-              for (const group of this.#poison.keys()) if (!written.has(group)) refused.add(group);
-              await beside?.(own, refused);
+              const left = this.#quarantine.after(written, poison);
+              await beside?.(own, left);
               // What lacks a row is neither whole nor fresh.
-              if (refused.size > 0) return await lease?.enter(own);
+              isWhole = left.size === 0;
+              if (!isWhole) return await lease?.enter(own);
               await claim?.(own);
               await lease?.leave(own);
             },
@@ -346,22 +365,13 @@ export class Writer {
       );
       lease?.committed();
       done.committed?.();
-      for (const group of groups) this.#poison.delete(group);
-      for (const [group, reason] of done.poison) this.#poison.set(group, reason);
-      for (const [group, reason] of [...done.poison].slice(0, MOST_SAID)) {
-        log.error(
-          { table: target.name, row: group, reason },
-          'Postgres does not take a row: it is left out until it changes',
-        );
-      }
-      const unsaid = done.poison.size - MOST_SAID;
-      if (unsaid > 0)
-        log.error({ table: target.name, rows: unsaid }, 'Postgres does not take more rows than are named');
+      this.#quarantine.settle(groups, done.poison);
       this.counts.written += done.written;
       this.counts.deleted += done.deleted;
       this.counts.flushes++;
       this.#provenAt = clock.now();
       this.#flushAt = nextFlush(began, this.#provenAt, this.#pace);
+      if (isWhole && this.#takeOverAt === Infinity) this.#takeOverAt = this.#provenAt + TAKE_OVER_EVERY_MS;
       this.#trouble = afterSuccess(this.#trouble);
     } catch (error) {
       for (const group of groups) this.#dirty.add(group);

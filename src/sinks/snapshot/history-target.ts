@@ -1,4 +1,5 @@
 import { erasBehind, laterBy } from '../../index/history/eras.ts';
+import { fillsHole } from '../../index/history/fills-hole.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
 import { mergeWatched } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
@@ -155,6 +156,14 @@ export class HistoryTarget implements Target {
       const left = reachable(own, this.#watched()[0]);
       await this.#store.replaceWatched(session, archived, mergeWatched(archived, left));
     };
+  }
+
+  /** What is soon pruned is not worth it. */
+  async misses(session: Session): Promise<boolean> {
+    const { recorded, retentionMs } = this.#options;
+    const since = recorded.now() - retentionMs;
+    const own = this.#watched().filter(({ until }) => until >= since);
+    return fillsHole(await this.#store.watched(session), own);
   }
 
   async flush(session: Session, groups: readonly string[], manner: Manner): Promise<Flushed> {

@@ -23,13 +23,14 @@ const state = (given: Partial<State> = {}): State => ({
   flushAt: 1_000,
   retryAt: 0,
   pruneAt: Infinity,
+  takeOverAt: -Infinity,
   ...given,
 });
 
 test('the steps come in their order: wait after a failure, schema, lease, comparison, flush', () => {
   assert.deepEqual(nextStep(state({ retryAt: 50, prepared: false }), 10, PACE), { kind: 'wait', ms: 40 });
   assert.deepEqual(nextStep(state({ prepared: false, leading: false }), 10, PACE), { kind: 'prepare' });
-  assert.deepEqual(nextStep(state({ leading: false, doubt: true }), 10, PACE), { kind: 'acquire' });
+  assert.deepEqual(nextStep(state({ leading: false, doubt: true }), 10, PACE), { kind: 'acquire', takeOver: true });
   assert.deepEqual(nextStep(state({ doubt: true, dirty: 1 }), 10, PACE), { kind: 'compare' });
   assert.deepEqual(nextStep(state({ dirty: 1 }), 1_000, PACE), { kind: 'flush' });
   assert.deepEqual(nextStep(state({ dirty: 1 }), 400, PACE), { kind: 'wait', ms: 600 });
@@ -48,7 +49,7 @@ test('what is too old is deleted when nothing else is to be done', () => {
   assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 600, PACE), { kind: 'prune' });
   assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 1_000, PACE), { kind: 'flush' });
   assert.deepEqual(nextStep(state({ pruneAt: 500 }), 4_000, PACE), { kind: 'prove' });
-  assert.deepEqual(nextStep(state({ pruneAt: 500, leading: false }), 4_000, PACE), { kind: 'acquire' });
+  assert.deepEqual(nextStep(state({ pruneAt: 500, leading: false }), 4_000, PACE), { kind: 'acquire', takeOver: true });
 });
 
 test('flushes begin an interval apart; one that is slow is followed by a rest as long, of an interval at most', () => {

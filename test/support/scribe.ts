@@ -66,6 +66,11 @@ export class Scribe {
     return true;
   }
 
+  /** Whether it would take over from whoever writes. */
+  async misses(): Promise<boolean> {
+    return await this.#database.transaction(async (session) => await this.#target.misses(session));
+  }
+
   /** What a comparison finds is left alone; but up to where it has written it knows no more. */
   async forget(): Promise<Compared | 'later'> {
     return await this.#database.transaction(async (session) => await this.#target.compare(session));

@@ -22,7 +22,10 @@ function upTo(stretch: Stretch, version: ResourceVersion): Stretch | undefined {
 }
 
 const latestOf = (watched: readonly Stretch[]): ResourceVersion | undefined =>
-  watched.map(({ untilVersion }) => untilVersion).toSorted(compareResourceVersions).at(-1);
+  watched
+    .map(({ untilVersion }) => untilVersion)
+    .toSorted(compareResourceVersions)
+    .at(-1);
 
 const versionsOf = (watched: readonly Stretch[]): string =>
   watched.map(({ sinceVersion, untilVersion }) => `${sinceVersion}..${untilVersion}`).join();

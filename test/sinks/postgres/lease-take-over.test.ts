@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { SystemClock } from '../../../src/kubernetes/clock.ts';
 import { accessOf } from '../../../src/sinks/postgres/access.ts';
 import { Database } from '../../../src/sinks/postgres/database.ts';
 import { Lease, LeaseLost } from '../../../src/sinks/postgres/lease.ts';
 import { migrate } from '../../../src/sinks/postgres/migrate.ts';
+import type { Target } from '../../../src/sinks/postgres/target.ts';
+import type { Clock } from '../../../src/sinks/postgres/writer.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
+import { until } from '../../support/until.ts';
+import { MapTruth, startStage } from './mirrored-table.ts';
 
 let postgres: RealPostgres;
 before(async () => void (postgres = await startPostgres()));
@@ -81,4 +86,37 @@ test('who changes hands while somebody looks whether to take over is not robbed'
   });
   assert.deepEqual([isTaken, other.held, await epoch()], [false, false, 2]);
   await write(third);
+});
+
+test('no ping-pong: of two that always know something better each takes over once in a minute', async (t) => {
+  const schema = postgres.schema();
+  const real = new SystemClock();
+  t.after(() => real.close());
+  let later = 0;
+  const clock: Clock = {
+    now: () => real.now() + later,
+    sleep: async (ms, signal) => await real.sleep(ms, signal),
+    random: () => 0,
+  };
+  const truth = new MapTruth();
+  const seen = (table: Target): Target =>
+    Object.assign(Object.create(table) as Target, { misses: async () => await Promise.resolve(true) });
+  const options = { schema, truth, seen, clock, ttlMs: 2_000 };
+  const stages = [await startStage(t, postgres, options), await startStage(t, postgres, options)];
+  const lease = async (): Promise<{ readonly epoch: string; readonly flushed: string } | undefined> => {
+    const sql = `SELECT epoch, flushed_at::text AS flushed FROM ${schema}.leases`;
+    return (await postgres.query<{ epoch: string; flushed: string }>(sql).catch(() => []))[0];
+  };
+  const becomes = async (epoch: number): Promise<void> => {
+    await until(`the epoch is ${epoch}`, async () => Number((await lease())?.epoch) === epoch);
+    for (let proofs = 0; proofs < 5; proofs++) {
+      const before = (await lease())?.flushed;
+      await until('it is proven', async () => (await lease())?.flushed !== before);
+    }
+    assert.equal(Number((await lease())?.epoch), epoch);
+  };
+  await becomes(3);
+  later += 60_000;
+  await becomes(5);
+  assert.equal(stages.filter(({ writer }) => writer.leading).length, 1);
 });

@@ -44,6 +44,18 @@ test('what nobody doubts is compared when its time has come, before anything is 
   assert.deepEqual(nextStep(state({ compareAt: 500, ready: false }), 1_000, PACE), { kind: 'wait', ms: 3_000 });
 });
 
+test('the lease is taken over by who may be believed, when its time has come', () => {
+  for (const [given, takeOver] of [
+    [{}, true],
+    [{ takeOverAt: 400 }, true],
+    [{ takeOverAt: 401 }, false],
+    [{ takeOverAt: Infinity }, false],
+    [{ ready: false }, false],
+  ] as const) {
+    assert.deepEqual(nextStep(state({ leading: false, ...given }), 400, PACE), { kind: 'acquire', takeOver });
+  }
+});
+
 test('what is too old is deleted when nothing else is to be done', () => {
   assert.deepEqual(nextStep(state({ pruneAt: 500 }), 400, PACE), { kind: 'wait', ms: 100 });
   assert.deepEqual(nextStep(state({ pruneAt: 500, dirty: 1 }), 600, PACE), { kind: 'prune' });

@@ -25,7 +25,7 @@ before(async () => void (postgres = await startPostgres()));
 after(async () => await postgres.down());
 
 const X = '10.0.0.1';
-const TTL_MS = 600;
+const TTL_MS = 2_000;
 const RETENTION_MS = 3_600_000;
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -176,7 +176,7 @@ class Stage {
       const before = JSON.stringify(await flushedAt());
       await until('it is proven', async () => JSON.stringify(await flushedAt()) !== before);
     };
-    for (let i = 0; i < 12; i++) await flushed();
+    for (let i = 0; i < 6; i++) await flushed();
     assert.equal(await this.epoch(), epoch);
   }
 

@@ -4,8 +4,8 @@ import { mergeWatched } from './merge.ts';
 import type { Stretch } from './piece.ts';
 
 /**
- * Whether an observer has watched what nobody has claimed who was archived, though later times are: before the first archived stretch or
- * between two of them. What is later than all of them is nobody's loss yet. In doubt it has not: where etcd was restored (rule B8) while it
+ * Whether an observer has watched a time that is missing in what is archived, though later times are there: before the first one or between two.
+ * What is later than all of them may still be written by whoever is about to. In doubt it has not: where etcd was restored (rule B8) while it
  * watched, or between it and the others, versions may not mean the same, and who is behind the others may not have heard of a restore.
  */
 export function fillsHole(archived: readonly Stretch[], own: readonly Stretch[]): boolean {

@@ -66,7 +66,7 @@ test('a holder that came a moment ago is left at work, also by who had met the o
   await write(one);
   // Both want it at one moment.
   const both = await Promise.all([other.acquire(database, yes), third.acquire(database, yes)]);
-  assert.deepEqual(both.toSorted(), [false, true]);
+  assert.equal(both.filter(Boolean).length, 1);
   assert.equal(await epoch(), 2);
   const [holder, waiting] = other.held ? [other, third] : [third, other];
   assert.equal(await waiting.acquire(database, yes), false, 'it has written nothing yet');

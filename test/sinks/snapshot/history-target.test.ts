@@ -281,6 +281,39 @@ test('what memory drops between the question and the writing is not claimed: it 
   assert.deepEqual(await claimed(), [], 'all of it has been');
 });
 
+test('the writing is not taken over for what is soon pruned', async (t) => {
+  const schema = postgres.schema();
+  const world = new RecordedIndex();
+  world.list([], '100');
+  const passes = (minutes: number, ageing: boolean): void => {
+    for (let second = 0; second < 60 * minutes; second++) {
+      world.pass(1_000);
+      if (ageing) world.age += 1_000;
+      world.recorder.look();
+    }
+  };
+  passes(1, false);
+  // Nobody is watching for ten minutes.
+  passes(10, true);
+  world.age = 0;
+  world.list([], '200');
+  const database = new Database({ access: accessOf(postgres.settings()), poolSize: 1, log: silent });
+  t.after(async () => await database.close());
+  await migrate(database, schema);
+  const misses = async (minutes: number): Promise<boolean> => {
+    const retentionMs = minutes * MINUTE;
+    const recorded = world.recorder;
+    const target = new HistoryTarget({ schema, cluster: 'c', recorded, source: { synced: true }, retentionMs });
+    return await database.transaction(async (session) => await target.misses(session));
+  };
+  assert.equal(await misses(11), false, 'nobody has written anything');
+  await postgres.query(
+    `INSERT INTO ${schema}.ip_history_watched VALUES ('c', 200, 200, to_timestamp($1 / 1000.0), to_timestamp($1 / 1000.0))`,
+    [world.wall],
+  );
+  assert.deepEqual([await misses(11), await misses(9)], [true, false]);
+});
+
 test('clock jump: whoever has a clock that is a year ahead prunes nothing that is not old by the database’s', async (t) => {
   const schema = postgres.schema();
   const first = await start(t, schema, [on('a', '50')], '100');

@@ -55,7 +55,7 @@ export const undisputed = (watched: readonly Stretch[], own: Knowledge): readonl
       !own.pieces.some((one) => hasBegun(one, version) && !isOver(one, version)),
   );
 
-const hasBegun = ({ sinceVersion }: Piece | Stretch, version: ResourceVersion): boolean =>
+export const hasBegun = ({ sinceVersion }: Piece | Stretch, version: ResourceVersion): boolean =>
   compareResourceVersions(sinceVersion, version) <= 0;
 
 export const isOver = ({ untilVersion }: Piece, version: ResourceVersion): boolean =>

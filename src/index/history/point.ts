@@ -1,8 +1,8 @@
 import { compareResourceVersions, nextVersion } from '../../resource-version.ts';
 import type { ResourceVersion } from '../../pod.ts';
-import type { HeardInterval, Moment } from './interval.ts';
+import type { HeardInterval, Holder, Moment } from './interval.ts';
 import type { Identity, Piece } from './piece.ts';
-import { isFinished, isTerminating, sameIdentity } from './same-identity.ts';
+import { isFinished, isTerminating, sameWho } from './same-identity.ts';
 import { PER_STEP } from './steps.ts';
 import type { Steps } from './steps.ts';
 
@@ -64,54 +64,71 @@ export function* toPoints(intervals: readonly HeardInterval[]): Steps<readonly P
   const beginnings = new Set(intervals.map(({ from }) => from));
   for (const { sinceVersion: version, from: at, heldFrom, holder } of intervals) {
     if (++looked % PER_STEP === 0) yield;
-    const [terminating, finished] = holder ? [isTerminating(holder), isFinished(holder)] : [false, false];
-    const state = { holder, terminating, finished };
+    const state = stateOf(holder);
     points.set(version, { version, at, state, heldFrom: beginnings.has(heldFrom) ? undefined : heldFrom });
   }
   return inOrder(points.values());
 }
 
+const stateOf = (holder: Holder | undefined): State => ({
+  holder,
+  terminating: holder !== undefined && isTerminating(holder),
+  finished: holder !== undefined && isFinished(holder),
+});
+
 /** The other way round: points are in order, and no two neighbours say the same. */
 export function* toPieces(ip: string, points: readonly Point[]): Steps<readonly Piece[]> {
-  const pieces: Piece[] = [];
+  const draft = new Draft(ip);
   let looked = 0;
-  let piece: Draft | undefined;
-  let gone: Moment = -Infinity;
-  for (const { version, at, state, heldFrom = at } of points) {
+  for (const { version, at, state, heldFrom } of points) {
     if (++looked % PER_STEP === 0) yield;
-    if (piece && state && isInOne(piece, state)) {
-      add(piece, state, version, at);
-      continue;
-    }
-    if (piece) pieces.push({ ...piece.kept, until: at, untilVersion: version, goesOn: state !== undefined });
-    if (state === undefined) {
-      gone = at;
-      piece = undefined;
-      continue;
-    }
-    const began = piece ? piece.kept.heldFrom : Math.max(gone, Math.min(heldFrom, at));
-    piece = { state, kept: begun(ip, state, version, at, began) };
-    add(piece, state, version, at);
+    draft.add(version, at, state, heldFrom);
   }
-  if (piece) pieces.push(piece.kept);
-  return pieces;
+  return draft.pieces;
 }
 
-interface Draft {
-  state: State;
-  kept: { -readonly [K in keyof Piece]: Piece[K] };
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Pieces while they are made, of what is said in order. */
+class Draft {
+  readonly pieces: Writable<Piece>[] = [];
+  readonly #ip: string;
+  /** Of the last piece, while it lasts. */
+  #state: State | undefined;
+  #gone: Moment = -Infinity;
+
+  constructor(ip: string) {
+    this.#ip = ip;
+  }
+
+  add(version: ResourceVersion, at: Moment, state: State | undefined, heldFrom = at): void {
+    const before = this.#state;
+    this.#state = state;
+    const last = before && this.pieces.at(-1);
+    if (last && before && state && isInOne(before, state)) {
+      change(last, state, version, at);
+      return;
+    }
+    if (last) {
+      last.until = at;
+      last.untilVersion = version;
+      last.goesOn = state !== undefined;
+    }
+    if (state === undefined) {
+      this.#gone = at;
+      return;
+    }
+    const next = begun(this.#ip, state, version, at);
+    next.heldFrom = last ? last.heldFrom : Math.max(this.#gone, Math.min(heldFrom, at));
+    change(next, state, version, at);
+    this.pieces.push(next);
+  }
 }
 
-const begun = (
-  ip: string,
-  { holder }: State,
-  sinceVersion: ResourceVersion,
-  from: Moment,
-  heldFrom: Moment,
-): Draft['kept'] => ({
+const begun = (ip: string, { holder }: State, sinceVersion: ResourceVersion, from: Moment): Writable<Piece> => ({
   ip,
   holder,
-  heldFrom,
+  heldFrom: from,
   from,
   until: undefined,
   goesOn: false,
@@ -124,22 +141,18 @@ const begun = (
 });
 
 /** A piece holds one beginning to terminate and one finishing, and neither is taken back. */
-const isInOne = ({ state }: Draft, next: State): boolean =>
-  sameState({ ...state, terminating: next.terminating, finished: next.finished }, next) &&
-  next.terminating >= state.terminating &&
-  next.finished >= state.finished;
+const isInOne = (state: State, next: State): boolean =>
+  sameWho(state.holder, next.holder) && next.terminating >= state.terminating && next.finished >= state.finished;
 
-function add(piece: Draft, state: State, version: ResourceVersion, at: Moment): void {
-  const { kept } = piece;
-  if (state.terminating && kept.terminatingVersion === undefined) {
-    kept.terminatingFrom = at;
-    kept.terminatingVersion = version;
+function change(piece: Writable<Piece>, state: State, version: ResourceVersion, at: Moment): void {
+  if (state.terminating && piece.terminatingVersion === undefined) {
+    piece.terminatingFrom = at;
+    piece.terminatingVersion = version;
   }
-  if (state.finished && kept.finishedVersion === undefined) {
-    kept.finishedFrom = at;
-    kept.finishedVersion = version;
+  if (state.finished && piece.finishedVersion === undefined) {
+    piece.finishedFrom = at;
+    piece.finishedVersion = version;
   }
-  piece.state = state;
 }
 
 /** Up to three: it began, began to terminate, and finished. */
@@ -166,12 +179,49 @@ export function* piecesFrom(
 ): Steps<readonly Piece[]> {
   const all: Piece[] = [];
   for (const intervals of holders) {
+    const whole = piecesOfWhole(ip, intervals, offset);
+    if (whole && holders.length === 1) return whole;
+    if (whole) {
+      all.push(...whole);
+      continue;
+    }
     for (const piece of yield* toPieces(ip, yield* changesOnly(yield* toPoints(intervals)))) {
       if (all.push(later(piece, offset)) % PER_STEP === 0) yield;
     }
   }
   return all;
 }
+
+/**
+ * The same of one hold of which nothing is missing, the newest interval first, as nearly all are: without a point for each change.
+ * undefined: it is something else.
+ */
+function piecesOfWhole(ip: string, intervals: readonly HeardInterval[], offset: number): readonly Piece[] | undefined {
+  if (intervals.length > PER_STEP) return undefined;
+  const first = intervals.at(-1);
+  const draft = new Draft(ip);
+  for (let i = intervals.length - 1; i >= 0; i--) {
+    const interval = intervals[i] as HeardInterval;
+    const { sinceVersion, untilVersion, from, until, holder } = interval;
+    if (first?.from !== interval.heldFrom || !isFollowedBy(interval, intervals[i - 1])) return undefined;
+    draft.add(sinceVersion, from + offset, stateOf(holder));
+    if (i === 0 && untilVersion !== undefined && until !== undefined)
+      draft.add(untilVersion, until + offset, undefined);
+  }
+  return draft.pieces;
+}
+
+/** undefined: by nothing. Also of pieces. */
+export function isFollowedBy(one: Part, next: Part | undefined): boolean {
+  const { sinceVersion, until, untilVersion, goesOn } = one;
+  if (next === undefined && untilVersion === undefined) return until === undefined && !goesOn;
+  if (untilVersion === undefined || compareResourceVersions(sinceVersion, untilVersion) >= 0) return false;
+  return next === undefined
+    ? until !== undefined && !goesOn
+    : goesOn && until === next.from && untilVersion === next.sinceVersion;
+}
+
+type Part = Pick<Piece, 'sinceVersion' | 'untilVersion' | 'from' | 'until' | 'goesOn'>;
 
 function later({ from, until, heldFrom, terminatingFrom, finishedFrom, ...rest }: Piece, offset: number): Piece {
   const wall = (moment: Moment | undefined): Moment | undefined => (moment === undefined ? undefined : moment + offset);
@@ -198,7 +248,7 @@ export function* changesOnly(points: readonly Point[]): Steps<readonly Point[]> 
 export function sameState(a: State | undefined, b: State | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   if (a.terminating !== b.terminating || a.finished !== b.finished) return false;
-  return a.holder === undefined || b.holder === undefined ? a.holder === b.holder : sameIdentity(a.holder, b.holder);
+  return sameWho(a.holder, b.holder);
 }
 
 export const inOrder = (points: Iterable<Point>): readonly Point[] =>

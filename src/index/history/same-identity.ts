@@ -13,6 +13,10 @@ export function sameIdentity(a: Identity, b: Identity): boolean {
   );
 }
 
+/** undefined: an object that could not be read. */
+export const sameWho = (a: Identity | undefined, b: Identity | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : sameIdentity(a, b);
+
 /** Equal in all that decides or identifies. */
 export function sameHolder(a: Holder, b: Holder): boolean {
   return sameIdentity(a, b) && isTerminating(a) === isTerminating(b) && isFinished(a) === isFinished(b);

@@ -62,14 +62,13 @@ const storable = (part: unknown): unknown =>
 
 /** One line of COPY's text format. */
 export function copyLine(values: readonly Value[]): string {
-  let line = '';
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? null;
-    if (i > 0) line += '\t';
-    line +=
-      value === null ? '\\N' : NEEDS_ESCAPE.test(value) ? value.replace(ESCAPES, (one) => ESCAPED[one] ?? one) : value;
+  const cells: string[] = [];
+  for (const value of values) {
+    cells.push(
+      value === null ? '\\N' : NEEDS_ESCAPE.test(value) ? value.replace(ESCAPES, (one) => ESCAPED[one] ?? one) : value,
+    );
   }
-  return line + '\n';
+  return `${cells.join('\t')}\n`;
 }
 
 const NEEDS_ESCAPE = /[\\\n\r\t]/;

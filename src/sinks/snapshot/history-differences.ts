@@ -1,11 +1,14 @@
 import { beginning, isOver, merge, undisputed } from '../../index/history/merge.ts';
 import type { Knowledge } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
+import { saidByOne } from '../../index/history/said-by-one.ts';
+import { samePiece } from '../../index/history/same-piece.ts';
 import { PER_STEP } from '../../index/history/steps.ts';
 import type { Steps } from '../../index/history/steps.ts';
+import type { ResourceVersion } from '../../pod.ts';
 import type { Row } from '../postgres/mirrored-table.ts';
 import type { Course } from './history-store.ts';
-import { historyRow, rowKey, sameHeldFrom, sameRow } from './history-table.ts';
+import { historyRow, sameRow } from './history-table.ts';
 
 /** What memory knows of a group. */
 export interface Heard extends Course, Knowledge {
@@ -29,32 +32,55 @@ interface Differences {
   readonly gone: readonly Row[];
 }
 
+/** What is to be written of a group of which memory says all there is, as of nearly all; undefined: `differences` tells. */
+export function newsOf(heard: Heard, archived: Archived): Differences | undefined {
+  const { known, from } = knownOf(heard, archived);
+  const pieces = saidByOne(heard, known);
+  // Of what is written the beginning is the same.
+  const isOurs = from === undefined || (known.pieces.length > 0 && pieces?.[0]?.sinceVersion === from);
+  if (pieces === undefined || !isOurs) return undefined;
+  const news: Row[] = [];
+  for (let i = 0; i < pieces.length; i++) {
+    const [piece, old] = [pieces[i] as Piece, known.pieces[i]];
+    if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(historyRow(piece));
+  }
+  return { news, gone: [] };
+}
+
 /** What is to be written of a group. undefined: of its rest that cannot be told, for what is written already would become another one. */
-export function* differences(heard: Heard, { found, watched, horizon }: Archived): Steps<Differences | undefined> {
-  const from = heard.isRest ? heard.sinceVersion : undefined;
-  const there = from === undefined ? found : found.filter((piece) => !isOver(piece, from));
-  const known = { pieces: there, watched: speakingOf(heard, there, watched) };
-  const before = new Map<string, Row>();
-  for (const [i, piece] of there.entries()) {
-    const row = historyRow(piece);
-    before.set(rowKey(row), row);
+export function* differences(heard: Heard, archived: Archived): Steps<Differences | undefined> {
+  const { known, from } = knownOf(heard, archived);
+  const before = new Map<string, Piece>();
+  for (const [i, piece] of known.pieces.entries()) {
+    before.set(keyOf(piece), piece);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
   const news: Row[] = [];
   for (const [i, piece] of (yield* merge(heard, known)).entries()) {
-    const row = historyRow(piece);
-    const key = rowKey(row);
+    const key = keyOf(piece);
     const old = before.get(key);
     before.delete(key);
     // What is before it depends on when it and its hold began.
-    const isSame = piece.sinceVersion === from && old !== undefined && sameHeldFrom(row, old);
+    const isSame = piece.sinceVersion === from && piece.heldFrom === old?.heldFrom;
     if (i === 0 && from !== undefined && !isSame) return undefined;
-    const isRecent = (piece.until ?? Infinity) >= horizon;
-    if (isRecent && (old === undefined || !sameRow(row, old))) news.push(row);
+    const row = historyRow(piece);
+    if (isRecent(piece, archived) && !(old && sameRow(row, historyRow(old)))) news.push(row);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
-  return { news, gone: [...before.values()] };
+  return { news, gone: Array.from(before.values(), historyRow) };
 }
+
+/** And from which version on only, if it is the rest. */
+function knownOf(heard: Heard, { found, watched }: Archived): { known: Knowledge; from: ResourceVersion | undefined } {
+  const from = heard.isRest ? heard.sinceVersion : undefined;
+  const pieces = from === undefined ? found : found.filter((piece) => !isOver(piece, from));
+  return { known: { pieces, watched: speakingOf(heard, pieces, watched) }, from };
+}
+
+const isRecent = ({ until = Infinity }: Piece, { horizon }: Archived): boolean => until >= horizon;
+
+/** By which a row of a group is found. */
+const keyOf = ({ from, sinceVersion }: Piece): string => `${from} ${sinceVersion}`;
 
 /** Of what was read all is there from a version on. */
 function speakingOf(heard: Heard, there: readonly Piece[], watched: readonly Stretch[]): readonly Stretch[] {

@@ -1,5 +1,4 @@
 import type { Piece } from '../../index/history/piece.ts';
-import { groupKey } from '../postgres/mirrored-table.ts';
 import type { MirroredTable, Row, Value } from '../postgres/mirrored-table.ts';
 import { boolean, mapJson, textOrNull, timestamp } from '../postgres/values.ts';
 
@@ -43,10 +42,12 @@ const VALUES = [
 
 const NO_LABELS = {};
 
-export function historyRow({ ip, holder, ...piece }: Piece): Row {
+export function historyRow(piece: Piece): Row {
+  const { ip, holder } = piece;
+  const from = timestamp(piece.from);
   return [
     ip,
-    timestamp(piece.from),
+    from,
     holder?.uid ?? '',
     piece.sinceVersion,
     holder?.namespace ?? '',
@@ -58,7 +59,7 @@ export function historyRow({ ip, holder, ...piece }: Piece): Row {
     textOrNull(holder?.workload?.name),
     textOrNull(holder?.workload?.source),
     boolean(holder?.hostNetwork ?? false),
-    timestamp(piece.heldFrom),
+    piece.heldFrom === piece.from ? from : timestamp(piece.heldFrom),
     piece.until === undefined ? 'infinity' : timestamp(piece.until),
     boolean(piece.goesOn),
     timestamp(piece.terminatingFrom),
@@ -68,12 +69,5 @@ export function historyRow({ ip, holder, ...piece }: Piece): Row {
     piece.untilVersion ?? null,
   ];
 }
-
-/** By which a row is found: its keys. */
-export const rowKey = (row: Row): string => groupKey(row.slice(0, KEYS.length).map((value) => value ?? ''));
-
-const HELD_FROM = KEYS.length + VALUES.findIndex(([name]) => name === 'held_from');
-
-export const sameHeldFrom = (a: Row, b: Row): boolean => a[HELD_FROM] === b[HELD_FROM];
 
 export const sameRow = (a: Row, b: Row): boolean => a.every((value: Value, i) => value === b[i]);

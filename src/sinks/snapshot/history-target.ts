@@ -16,7 +16,7 @@ import type { MirroredTable, Row } from '../postgres/mirrored-table.ts';
 import { statementsOf } from '../postgres/statements.ts';
 import type { Statements } from '../postgres/statements.ts';
 import type { Manner, Target } from '../postgres/target.ts';
-import { differences } from './history-differences.ts';
+import { differences, newsOf } from './history-differences.ts';
 import type { Heard } from './history-differences.ts';
 import { HistoryStore } from './history-store.ts';
 import { historyTable } from './history-table.ts';
@@ -217,7 +217,7 @@ export class HistoryTarget implements Target {
       for (const some of turns(heard)) {
         for (const one of some) {
           const archived = { found: found.get(one.group) ?? [], watched: made.watched, horizon };
-          const done = await inTurns(differences(one, archived));
+          const done = newsOf(one, archived) ?? (await inTurns(differences(one, archived)));
           if (!done) again.push(one.group);
           made.rows.set(one.group, done?.news ?? []);
           if (done && done.gone.length > 0) made.obsolete.set(one.group, done.gone);
@@ -245,7 +245,7 @@ export class HistoryTarget implements Target {
       const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);
       if (isLong || upTo !== undefined) made.upTo.set(group, isLong ? last?.sinceVersion : undefined);
       const { pieces } = this.#later({ pieces: own, watched: [] });
-      const sinceVersion = upTo === undefined ? earliest(pieces[0], watched[0]) : erasLater(upTo, this.#eras);
+      const sinceVersion = upTo === undefined ? earlier(pieces[0], watched[0]) : erasLater(upTo, this.#eras);
       heard.push({ group, ip, uid, pieces, watched, sinceVersion, isRest: upTo !== undefined });
     }
     return heard;
@@ -314,11 +314,8 @@ const reachable = (watched: readonly Stretch[], first: Stretch | undefined): rea
 
 const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
 
-/** By which version the first of them is known. */
-const earliest = (...known: readonly (Piece | Stretch | undefined)[]): ResourceVersion | undefined =>
-  known
-    .filter((one) => one !== undefined)
-    .map(({ sinceVersion }) => sinceVersion)
-    .toSorted(compareResourceVersions)[0];
+/** By which version the first of two is known. */
+const earlier = (a: Piece | undefined, b: Stretch | undefined): ResourceVersion | undefined =>
+  a && b && isOlder(b.sinceVersion, a.sinceVersion) ? b.sinceVersion : (a ?? b)?.sinceVersion;
 
 const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);

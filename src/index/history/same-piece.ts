@@ -1,0 +1,26 @@
+import type { Piece } from './piece.ts';
+import { sameWho } from './same-identity.ts';
+
+/** What may become of a piece, and when. */
+export const CHANGES = [
+  ['terminatingVersion', 'terminatingFrom'],
+  ['finishedVersion', 'finishedFrom'],
+  ['untilVersion', 'until'],
+] as const;
+
+export const sameChange = (a: Piece, b: Piece, [version, at]: (typeof CHANGES)[number]): boolean =>
+  a[version] === b[version] && a[at] === b[at];
+
+/** Of one pod: began alike, and were one and the same. */
+export const sameBeginning = (a: Piece, b: Piece): boolean =>
+  a.sinceVersion === b.sinceVersion && a.from === b.from && a.heldFrom === b.heldFrom && sameWho(a.holder, b.holder);
+
+/** Equal in everything. */
+export const samePiece = (a: Piece, b: Piece): boolean =>
+  sameBeginning(a, b) &&
+  a.ip === b.ip &&
+  a.holder?.namespace === b.holder?.namespace &&
+  a.holder?.name === b.holder?.name &&
+  a.holder?.uid === b.holder?.uid &&
+  a.goesOn === b.goesOn &&
+  CHANGES.every((change) => sameChange(a, b, change));

@@ -42,10 +42,12 @@ export type Step =
 export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
   if (now < state.retryAt) return wait(state.retryAt - now);
   if (!state.prepared) return { kind: 'prepare' };
-  if (!state.leading) return { kind: 'acquire', takeOver: state.ready && now >= state.takeOverAt };
-  const compareIn = !state.ready ? Infinity : state.doubt ? 0 : state.compareAt - now;
+  // Whoever does not know how it is lets the lease run out, for somebody who may know.
+  if (!state.ready) return wait(UNREADY_MS);
+  if (!state.leading) return { kind: 'acquire', takeOver: now >= state.takeOverAt };
+  const compareIn = state.doubt ? 0 : state.compareAt - now;
   if (compareIn <= 0) return { kind: 'compare' };
-  const flushIn = state.ready && state.dirty > 0 ? state.flushAt - now : Infinity;
+  const flushIn = state.dirty > 0 ? state.flushAt - now : Infinity;
   if (flushIn <= 0) return { kind: 'flush' };
   const proveIn = state.provenAt + leaseMs - now;
   if (proveIn <= 0) return { kind: 'prove' };
@@ -57,6 +59,9 @@ export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
 /** When the next flush may begin: an interval after the last one began, so that no row is behind by much more; a slow database rests in between. */
 export const nextFlush = (began: number, ended: number, { flushMs }: Pace): number =>
   Math.max(began + flushMs, ended + Math.min(ended - began, flushMs));
+
+/** How often it is asked whether the truth may be believed. */
+const UNREADY_MS = 1_000;
 
 const wait = (ms: number): Step => ({ kind: 'wait', ms });
 

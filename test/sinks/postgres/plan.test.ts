@@ -41,16 +41,14 @@ test('the steps come in their order: wait after a failure, schema, lease, compar
 test('what nobody doubts is compared when its time has come, before anything is written', () => {
   assert.deepEqual(nextStep(state({ compareAt: 500 }), 400, PACE), { kind: 'wait', ms: 100 });
   assert.deepEqual(nextStep(state({ compareAt: 500, dirty: 1 }), 1_000, PACE), { kind: 'compare' });
-  assert.deepEqual(nextStep(state({ compareAt: 500, ready: false }), 1_000, PACE), { kind: 'wait', ms: 3_000 });
 });
 
-test('the lease is taken over by who may be believed, when its time has come', () => {
+test('the lease is taken over when its time has come', () => {
   for (const [given, takeOver] of [
     [{}, true],
     [{ takeOverAt: 400 }, true],
     [{ takeOverAt: 401 }, false],
     [{ takeOverAt: Infinity }, false],
-    [{ ready: false }, false],
   ] as const) {
     assert.deepEqual(nextStep(state({ leading: false, ...given }), 400, PACE), { kind: 'acquire', takeOver });
   }
@@ -71,10 +69,12 @@ test('flushes begin an interval apart; one that is slow is followed by a rest as
   assert.equal(nextFlush(0, 5_000, PACE), 6_000);
 });
 
-test('while the truth is not to be believed nothing is compared and nothing written, and the lease is kept', () => {
-  const unready = state({ ready: false, doubt: true, dirty: 5 });
-  assert.deepEqual(nextStep(unready, 2_000, PACE), { kind: 'wait', ms: 2_000 });
-  assert.deepEqual(nextStep(unready, 4_000, PACE), { kind: 'prove' });
+test('while the truth is not to be believed nothing is done but the schema, so that the lease runs out and nobody asks for it', () => {
+  const second = { kind: 'wait', ms: 1_000 };
+  for (const given of [{ doubt: true, dirty: 5 }, { leading: false }, { pruneAt: 0 }, { compareAt: 0 }]) {
+    assert.deepEqual(nextStep(state({ ready: false, ...given }), 60_000, PACE), second);
+  }
+  assert.deepEqual(nextStep(state({ ready: false, prepared: false }), 60_000, PACE), { kind: 'prepare' });
 });
 
 test('every failure is tried again within ten seconds, later each time, and what is unknown is read back', () => {

@@ -343,9 +343,9 @@ test('what is too old for the lookups is neither written nor called fresh', asyn
     clock.close();
   });
   const leases = `SELECT epoch, flushed_at FROM ${schema}.leases WHERE sink = 'snapshot'`;
-  await until('it leads', async () => (await postgres.query(leases).catch(() => [])).length === 1);
+  await until('there is a schema', async () => (await postgres.query(leases).catch(() => undefined)) !== undefined);
   await sleep(500);
-  assert.deepEqual(await postgres.query(leases), [{ epoch: '1', flushed_at: null }]);
+  assert.deepEqual(await postgres.query(leases), [], 'somebody else may have it');
   assert.deepEqual(await postgres.query(`SELECT FROM ${schema}.pods`), []);
   age = 300_000;
   await until('the row is there', async () => (await postgres.query(`SELECT FROM ${schema}.pods`)).length === 1);

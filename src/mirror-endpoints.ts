@@ -208,7 +208,7 @@ function mirrorChecks({ state }: EndpointMirror, limit: number): readonly Status
       message: [
         ...(lease === 'elsewhere' || lease === 'unknown' ? [] : [lag]),
         ...(quarantined === 0 ? [] : [`${quarantined} Services left out, see the log`]),
-        problem ?? 'reached',
+        problem ?? (lease === 'unknown' ? 'not asked who writes' : 'reached'),
       ].join('; '),
     },
     { name: 'lease', ok: true, message: LEASE[lease] },

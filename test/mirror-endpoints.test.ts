@@ -527,6 +527,21 @@ test('the only mirror, while Postgres is away: who writes is not known', async (
   assert.equal((await mirror.check('lease'))?.message, 'this process writes');
 });
 
+test('while nothing is known of the cluster the lease is not asked for, and Postgres is not said to be reached', async (t) => {
+  const { environment } = await stage(t);
+  const proxy = await TcpProxy.to(Number(new URL(environment['K8S_API_SERVER'] ?? '').port));
+  t.after(async () => await proxy.close());
+  proxy.blackHole = true;
+  const mirror = await runMirror(t, { ...environment, K8S_API_SERVER: `http://127.0.0.1:${proxy.port}` });
+  const check = async (name: string): Promise<unknown> => (await mirror.check(name))?.message;
+  await until('it is said', async () => (await check('postgres')) === 'not asked who writes');
+  assert.equal(await check('lease'), 'not known: Postgres has not said who writes');
+  proxy.blackHole = false;
+  proxy.cut();
+  await mirror.untilReady();
+  assert.equal(await check('lease'), 'this process writes');
+});
+
 test('what keeps it from Postgres from the start on is said once, not with each attempt', async (t) => {
   const { environment } = await stage(t);
   const mirror = await runMirror(t, { ...environment, PGSSLMODE: 'require' });

@@ -42,7 +42,7 @@ export function standingOf(
 ): { readonly ok: boolean; readonly message: string } {
   const problem = problemOf(failure);
   const lag = lagMs === Infinity ? 'not compared yet' : `behind by ${formatDuration(Math.round(lagMs))}`;
-  const role = asked ? 'another replica writes' : 'Postgres has not been asked yet';
+  const role = asked ? 'another replica writes' : 'Postgres has not been asked who writes';
   const parts = [
     ...(problem === undefined ? [] : [problem]),
     ...(leading ? ['this replica writes', lag] : []),

@@ -103,7 +103,8 @@ export class Writer {
 
   /** Whether this process is the one that writes. */
   get leading(): boolean {
-    return this.#options.lease?.held ?? true;
+    const { lease } = this.#options;
+    return lease === undefined || (lease.held && !this.#rests);
   }
 
   get dirty(): number {
@@ -116,12 +117,19 @@ export class Writer {
 
   /** Whether it has asked for the lease since it last lost sight of it, so that `leading` says something. */
   get asked(): boolean {
-    return this.#asked || this.#options.lease === undefined;
+    return (this.#asked && !this.#rests) || this.#options.lease === undefined;
   }
 
-  /** Of what kind the last attempt's failure was; undefined: it was none. */
+  /** Of what kind the last attempt's failure was; undefined: it was none, or nothing is attempted. */
   get failing(): ErrorClass | undefined {
-    return this.#failing;
+    return this.#rests ? undefined : this.#failing;
+  }
+
+  /** The truth is not to be believed, so that nothing is done, and the lease has run out: another one may have it. */
+  get #rests(): boolean {
+    const { target, lease, clock } = this.#options;
+    if (target.ready || !this.#prepared) return false;
+    return lease?.held !== true || clock.now() - this.#provenAt >= lease.ttlMs;
   }
 
   /** How long nothing has succeeded that the writer is for; 0: it does. */

@@ -18,7 +18,7 @@ for (const [ok, change, message] of [
     { failing: 'full', failingMs: 4_999, lagMs: 6_000 },
     'Postgres has no room or no connection left (full, for 4s); this replica writes; behind by 6s',
   ],
-  [true, { leading: false, asked: false, lagMs: Infinity }, 'Postgres has not been asked yet'],
+  [true, { leading: false, asked: false, lagMs: Infinity }, 'Postgres has not been asked who writes'],
   [true, { leading: false, lagMs: Infinity }, 'another replica writes'],
   [
     false,

@@ -493,6 +493,30 @@ test('a writer whose lease was taken writes nothing more until it has it again',
   assert.deepEqual(await stage.table(), [['a', '1']]);
 });
 
+test('who lets the lease run out, for its truth is not to be believed, says neither that it writes nor who does nor how Postgres is', async (t) => {
+  const proxy = await TcpProxy.to(postgres.port);
+  t.after(async () => await proxy.close());
+  const schema = postgres.schema();
+  const faulty = { environment: { PGPORT: String(proxy.port) }, limits: { connect: 200 } };
+  const first = await startStage(t, postgres, { schema, ttlMs: 600, ...faulty });
+  const { truth, writer } = first;
+  truth.set('a', '1');
+  await first.settled();
+  const second = await startStage(t, postgres, { schema, ttlMs: 600 });
+  second.truth.set('a', '2');
+  truth.ready = false;
+  await second.settled();
+  await until('it does not say that it writes', () => !writer.leading && !writer.asked);
+  truth.ready = true;
+  await until('it knows that another one does', () => !writer.leading && writer.asked);
+  assert.deepEqual(await first.table(), [['a', '2']]);
+  proxy.blackHole = true;
+  proxy.cut();
+  await until('Postgres does not answer', () => writer.failing === 'connection');
+  truth.ready = false;
+  assert.equal(writer.failing, undefined, 'nobody asks it');
+});
+
 test('a dump that is restored while nobody loses a connection: what it lacks is written again', async (t) => {
   const { schema, ...stage } = await startStage(t, postgres);
   stage.truth.set('a', '1');

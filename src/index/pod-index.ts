@@ -140,9 +140,11 @@ export class PodIndex {
     for (const { object } of this.#unreadable.values()) {
       for (const ip of object.ips) ips.add(ip);
       const { key, namespace = '', name = '' } = object;
-      for (const pod of [this.#live.byUid(key), this.#live.byName({ namespace, name })]) {
-        for (const ip of pod?.podIps ?? []) ips.add(ip);
-      }
+      const known = this.#live.byUid(key);
+      for (const ip of known?.podIps ?? []) ips.add(ip);
+      // To find it by its name takes ten times as long.
+      if (known?.name === name && known.namespace === namespace) continue;
+      for (const ip of this.#live.byName({ namespace, name })?.podIps ?? []) ips.add(ip);
     }
     return ips;
   }

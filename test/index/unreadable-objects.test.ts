@@ -35,7 +35,19 @@ const at = (version: number, fields: Partial<Pod> = {}): Pod => ({
   ...fields,
 });
 
-const unreadableIps = (index: PodIndex): string[] => [X, Y, Z].filter((ip) => index.isUnreadable(ip));
+/** One by one; all at once they are the same. */
+function unreadableIps(index: PodIndex): string[] {
+  const ips = [X, Y, Z].filter((ip) => index.isUnreadable(ip));
+  assert.deepEqual([...index.unreadableIps()].toSorted(), ips);
+  return ips;
+}
+
+test('B6 of an object of one pod’s uid and another’s name the addresses of both are unreadable', () => {
+  const other = makePod({ uid: 'other', name: 'other', podIps: [Z] });
+  const index = synced(known, other);
+  index.slice().setAside({ ...byUid, name: 'other' });
+  assert.deepEqual(unreadableIps(index), [X, Y, Z]);
+});
 
 test('B6 what was set aside and is read late is no longer set aside, also when its name is another one’s, or that one has gone too', () => {
   for (const isGone of [false, true]) {

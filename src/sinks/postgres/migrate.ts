@@ -1,4 +1,5 @@
 import type { Database, Session } from './database.ts';
+import { MIGRATE } from './advice.ts';
 import { NewerSchema, SetupError, sqlState } from './error-class.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Migration } from './migrations.ts';
@@ -80,6 +81,11 @@ async function collisionOf(database: Database, work: (session: Session) => Promi
   } catch (error) {
     // unique_violation, duplicate_schema, duplicate_table
     if (['23505', '42P06', '42P07'].includes(sqlState(error) ?? '')) return error as Error;
+    // A role that keeps the rows has all its grants, and is not told to look for one.
+    if (sqlState(error) === '42501') {
+      const reason = `${(error as Error).message}: the schema is not as this version needs it, and this role may not change it`;
+      throw new SetupError(reason, MIGRATE, { cause: error });
+    }
     throw error;
   }
 }

@@ -106,12 +106,21 @@ test('a role that may create nothing needs nothing where all is there, and is to
   await postgres.query(`CREATE ROLE reader_of_${schema} LOGIN PASSWORD 'x'`);
   const database = open({ PGUSER: `reader_of_${schema}`, PGPASSWORD: 'x' });
   try {
-    const missing = await migrate(database, schema).catch((error: unknown) => error);
-    assert.equal(classify(missing), 'setup');
-    await migrate(administrator, schema);
+    const refused = async (): Promise<void> => {
+      const error = await migrate(database, schema).catch((error: unknown) => error);
+      assert.match(String(error), /^SetupError: permission denied for .*this role may not change it$/);
+      assert.match(advice(error) ?? '', /podwhois migrate/);
+      assert.equal(classify(error), 'setup');
+    };
+    await refused();
+    const former = MIGRATIONS.slice(0, -2);
+    await migrate(administrator, schema, former);
     await postgres.query(
       `GRANT USAGE ON SCHEMA ${schema} TO reader_of_${schema}; GRANT SELECT ON ${schema}.migrations TO reader_of_${schema}`,
     );
+    assert.deepEqual((await migrate(database, schema, former)).applied, []);
+    await refused();
+    await migrate(administrator, schema);
     assert.deepEqual((await migrate(database, schema)).applied, []);
   } finally {
     await database.close();

@@ -62,14 +62,16 @@ export class HistoryStore {
   }
 
   async replaceWatched(session: Session, from: readonly Stretch[], to: readonly Stretch[]): Promise<void> {
-    const gone = from.filter(({ sinceVersion }) => !to.some((one) => one.sinceVersion === sinceVersion));
+    const kept = new Set(to.map(({ sinceVersion }) => sinceVersion));
+    const gone = from.filter(({ sinceVersion }) => !kept.has(sinceVersion));
     if (gone.length > 0) {
       await session.write(`DELETE FROM ${this.#watched} WHERE cluster = $1 AND since_version = ANY ($2::numeric[])`, [
         this.#cluster,
         gone.map(({ sinceVersion }) => sinceVersion),
       ]);
     }
-    const news = to.filter((one) => !from.some((old) => sameStretch(one, old)));
+    const known = new Map(from.map((one) => [one.sinceVersion, one]));
+    const news = to.filter((one) => !sameStretch(one, known.get(one.sinceVersion)));
     if (news.length === 0) return;
     await session.write(
       `INSERT INTO ${this.#watched} (cluster, since_version, until_version, watched_from, watched_until)
@@ -161,5 +163,5 @@ export class HistoryStore {
   }
 }
 
-const sameStretch = (a: Stretch, b: Stretch): boolean =>
-  a.sinceVersion === b.sinceVersion && a.untilVersion === b.untilVersion && a.from === b.from && a.until === b.until;
+const sameStretch = (a: Stretch, b: Stretch | undefined): boolean =>
+  a.sinceVersion === b?.sinceVersion && a.untilVersion === b.untilVersion && a.from === b.from && a.until === b.until;

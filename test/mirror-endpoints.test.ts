@@ -411,6 +411,25 @@ describe('the table and the lease', () => {
     return { PGUSER: role, PGPASSWORD: 'secret' };
   }
 
+  /** podwhois' own schema, whose name it says, made by somebody else; this role has what docs/endpoint-mirror.md grants. */
+  async function makeSchema(
+    t: TestContext,
+    environment: MirrorStage['environment'],
+    role: MirrorStage['environment'],
+  ): Promise<string> {
+    const own = environment['PODWHOIS_SCHEMA'] ?? '';
+    const first = await runMirror(t, environment);
+    await first.untilReady();
+    await first.close();
+    const page = readFileSync(join(import.meta.dirname, '../docs/endpoint-mirror.md'), 'utf8');
+    const grants = [...page.matchAll(/^GRANT [^;]* podwhois(?:\.\w+)? TO observer;$/gm)].map(([line]) => line);
+    assert.equal(grants.length, 3);
+    for (const grant of grants) {
+      await postgres.query(grant.replace('TO observer', `TO ${role['PGUSER']}`).replace(' podwhois', ` ${own}`));
+    }
+    return own;
+  }
+
   test('a role that may write the table and nothing more mirrors without a lease, and /ready says so', async (t) => {
     const { cluster, environment, table, untilRows } = await stage(t, { pods: 60, seed: 2 });
     const role = await observersRole(table);
@@ -426,21 +445,34 @@ describe('the table and the lease', () => {
   test('with the grants of docs/endpoint-mirror.md it has the lease, and needs nothing more', async (t) => {
     const { cluster, environment, table, untilRows } = await stage(t, { pods: 60, seed: 2 });
     const role = await observersRole(table);
-    const own = environment['PODWHOIS_SCHEMA'] ?? '';
-    const first = await runMirror(t, environment);
-    await first.untilReady();
-    await first.close();
-    const page = readFileSync(join(import.meta.dirname, '../docs/endpoint-mirror.md'), 'utf8');
-    const grants = [...page.matchAll(/^GRANT [^;]* podwhois(?:\.\w+)? TO observer;$/gm)].map(([line]) => line);
-    assert.equal(grants.length, 3);
-    for (const grant of grants) {
-      await postgres.query(grant.replace('TO observer', `TO ${role['PGUSER']}`).replace(' podwhois', ` ${own}`));
-    }
+    await makeSchema(t, environment, role);
     const mirror = await runMirror(t, { ...environment, ...role });
     await mirror.untilReady();
     assert.equal((await mirror.check('lease'))?.message, 'this process writes');
     cluster.step(30);
     await untilRows(() => truth(cluster));
+  });
+
+  test('in a schema of an earlier version, which its role may not bring up, it has the lease as ever', async (t) => {
+    const { environment, table } = await stage(t);
+    const role = await observersRole(table);
+    const own = await makeSchema(t, environment, role);
+    await postgres.query(`DELETE FROM ${own}.migrations WHERE name <> 'leases'`);
+    const mirror = await runMirror(t, { ...environment, ...role });
+    await mirror.untilReady();
+    assert.equal((await mirror.check('lease'))?.message, 'this process writes');
+  });
+
+  test('in a schema that is to have a lease, which its role may not make, it writes nothing and says what to do', async (t) => {
+    const { environment, table } = await stage(t);
+    const role = await observersRole(table);
+    const own = await makeSchema(t, environment, role);
+    await postgres.query(`DELETE FROM ${own}.migrations WHERE name = 'leases'; DROP TABLE ${own}.leases`);
+    const mirror = await runMirror(t, { ...environment, ...role });
+    await until('it complains', () => mirror.lines.some(({ msg }) => msg === 'Postgres cannot be used yet'));
+    const complaint = mirror.lines.find(({ msg }) => msg === 'Postgres cannot be used yet');
+    assert.match(String(complaint?.['advice']), /^run "podwhois migrate"/);
+    assert.equal((await mirror.get('/ready')).status, 503);
   });
 
   test('a missing table that may not be made is told of, and mirrored to when it is there', async (t) => {

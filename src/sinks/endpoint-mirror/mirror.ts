@@ -1,6 +1,6 @@
 import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log } from '../postgres/database.ts';
-import { classify, sqlState } from '../postgres/error-class.ts';
+import { classify, OlderSchema, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { Reminder } from '../postgres/reminder.ts';
@@ -109,7 +109,7 @@ export class EndpointMirror {
       database,
       lease,
       prepare: async () => {
-        if (lease) await migrate(database, schema);
+        if (lease) await prepareLease(database, schema);
         await prepareTable(database, table, enriched ? DETAIL_COLUMNS : []);
       },
       target: mirrored(mirroredTable(table, cluster, { enriched }), truth),
@@ -136,7 +136,7 @@ export class EndpointMirror {
     const reminder = new Reminder();
     for (let pause: number = first; !signal.aborted; pause = Math.min(longest, 2 * pause)) {
       try {
-        await migrate(database, schema);
+        await prepareLease(database, schema);
         return new Lease({ schema, cluster, sink, holder });
       } catch (error) {
         if (sqlState(error) === INSUFFICIENT_PRIVILEGE) {
@@ -157,3 +157,12 @@ export class EndpointMirror {
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Of the schema the mirror needs `leases` alone: whoever may not make the rest does not wait for it, and not without a lease. */
+async function prepareLease(database: Database, schema: string): Promise<void> {
+  try {
+    await migrate(database, schema);
+  } catch (error) {
+    if (!(error instanceof OlderSchema) || error.missing.includes('leases')) throw error;
+  }
+}

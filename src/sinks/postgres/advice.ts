@@ -40,7 +40,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export const MIGRATE = 'run "podwhois migrate" as a role that may create it';
+const MIGRATE = 'run "podwhois migrate" as a role that may create it';
 const UNREACHABLE = 'there is no Postgres to be reached: see PGHOST and PGPORT, or DATABASE_URL';
 const WRONG_PASSWORD =
   'the role or its password is wrong: see PGUSER, and PGPASSWORD, PGPASSWORD_FILE (read again with every connection) or DATABASE_URL';

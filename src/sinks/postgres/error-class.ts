@@ -61,6 +61,22 @@ export class NewerSchema extends SetupError {
   override readonly name = 'NewerSchema';
 }
 
+/** The schema is one of an earlier podwhois, and this role may not bring it up. */
+export class OlderSchema extends SetupError {
+  override readonly name = 'OlderSchema';
+  /** The names of the changes that it lacks. */
+  readonly missing: readonly string[];
+
+  constructor(message: string, missing: readonly string[], options?: ErrorOptions) {
+    super(
+      message,
+      'run "podwhois migrate" of this version as a role that may, then grant what docs/postgres.md says',
+      options,
+    );
+    this.missing = missing;
+  }
+}
+
 /** There are none here, or this role has no right to them. */
 export class NoTemporaryTables extends Error {
   override readonly name = 'NoTemporaryTables';

@@ -1,6 +1,5 @@
 import type { Database, Session } from './database.ts';
-import { MIGRATE } from './advice.ts';
-import { NewerSchema, SetupError, sqlState } from './error-class.ts';
+import { NewerSchema, OlderSchema, SetupError, sqlState } from './error-class.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Migration } from './migrations.ts';
 import { qualified, quoted } from './sql.ts';
@@ -39,6 +38,10 @@ export async function migrate(
     const collision = await collisionOf(database, async (session) => {
       await session.write(`INSERT INTO ${table} (id, name) VALUES ($1, $2)`, [id, name]);
       for (const statement of statements(schema)) await session.write(statement);
+    }).catch((error: unknown) => {
+      if (sqlState(error) !== INSUFFICIENT_PRIVILEGE) throw error;
+      const missing = migrations.filter((migration) => migration.id >= id && !done.has(migration.id));
+      throw olderSchema(schema, missing, error);
     });
     if (collision === undefined) applied.push(name);
     else if ((await doneMigrations(database, table))?.has(id) !== true) {
@@ -47,6 +50,15 @@ export async function migrate(
     }
   }
   return { applied };
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+/** Its own words, for those of Postgres are of a right that nobody is to grant: that to write down what was changed. */
+function olderSchema(schema: string, missing: readonly Migration[], cause: unknown): OlderSchema {
+  const names = missing.map(({ name }) => name);
+  const message = `the schema ${schema} is of an earlier version: it lacks ${names.join(', ')}, which this role may not make`;
+  return new OlderSchema(message, names, { cause });
 }
 
 /** undefined: there is no such table. */
@@ -81,11 +93,6 @@ async function collisionOf(database: Database, work: (session: Session) => Promi
   } catch (error) {
     // unique_violation, duplicate_schema, duplicate_table
     if (['23505', '42P06', '42P07'].includes(sqlState(error) ?? '')) return error as Error;
-    // A role that keeps the rows has all its grants, and is not told to look for one.
-    if (sqlState(error) === '42501') {
-      const reason = `${(error as Error).message}: the schema is not as this version needs it, and this role may not change it`;
-      throw new SetupError(reason, MIGRATE, { cause: error });
-    }
     throw error;
   }
 }

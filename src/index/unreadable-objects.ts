@@ -2,6 +2,7 @@ import type { ResourceVersion, Unreadable } from '../pod.ts';
 import { Claims } from './claims.ts';
 import { nameText } from './deletions.ts';
 import type { NameKey } from './ordered-pods.ts';
+import { sameTexts } from './same-pod.ts';
 
 /** An object that was set aside (rule B6), and what is known of when. */
 export interface SetAside {
@@ -38,7 +39,7 @@ export class UnreadableObjects {
     this.#onChange = onChange;
   }
 
-  /** Grows with every change of what is here. */
+  /** Grows with every change of which objects are here, of their names and of their addresses. */
   get changes(): number {
     return this.#changes;
   }
@@ -76,20 +77,25 @@ export class UnreadableObjects {
 
   set(one: SetAside): void {
     const former = this.#byKey.get(one.object.key);
-    if (former) this.delete(former);
+    if (former) this.#remove(former);
     this.#byKey.set(one.object.key, one);
     const name = nameOf(one.object);
     if (name !== undefined) this.#byName.add(name, one);
     for (const ip of one.object.ips) this.#byAddress.add(ip, one);
-    this.#changed();
+    // Each event of it comes by here, and each list.
+    if (!former || !saysTheSame(former.object, one.object)) this.#changed();
   }
 
   delete(one: SetAside): void {
+    this.#remove(one);
+    this.#changed();
+  }
+
+  #remove(one: SetAside): void {
     this.#byKey.delete(one.object.key);
     const name = nameOf(one.object);
     if (name !== undefined) this.#byName.remove(name, one);
     for (const ip of one.object.ips) this.#byAddress.remove(ip, one);
-    this.#changed();
   }
 
   #changed(): void {
@@ -107,6 +113,9 @@ export class UnreadableObjects {
 export function isKnownByName(object: Unreadable): boolean {
   return object.key === nameOf(object);
 }
+
+/** Of two with one key. */
+const saysTheSame = (a: Unreadable, b: Unreadable): boolean => nameOf(a) === nameOf(b) && sameTexts(a.ips, b.ips);
 
 function nameOf({ namespace, name }: Unreadable): string | undefined {
   return namespace === undefined || name === undefined ? undefined : nameText({ namespace, name });

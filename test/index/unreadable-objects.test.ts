@@ -129,6 +129,30 @@ for (const object of [byUid, byBareUid, byName]) {
   });
 }
 
+test('who follows what cannot be read is woken when it is other objects, names or addresses, not when the same is said again', async () => {
+  const index = synced(known);
+  const slice = index.slice();
+  let wakes = 0;
+  index.changes.onChange(() => wakes++);
+  const changesBy = async (step: () => void): Promise<boolean> => {
+    const before = [index.unreadableChanges, wakes] as const;
+    step();
+    await Promise.resolve();
+    const changed = index.unreadableChanges !== before[0];
+    assert.equal(wakes, before[1] + Number(changed));
+    return changed;
+  };
+  const again = { ...byUid, ips: [...byUid.ips], reason: 'another' };
+  assert.equal(await changesBy(() => slice.setAside(byUid)), true);
+  assert.equal(await changesBy(() => slice.setAside(again)), false);
+  assert.equal(await changesBy(() => list(index, [], [again]).commit('300')), false);
+  assert.equal(await changesBy(() => slice.setAside({ ...byUid, ips: [Y, Z] })), true);
+  assert.equal(await changesBy(() => slice.setAside({ ...byUid, ips: [] })), false, 'what was salvaged before counts');
+  assert.equal(await changesBy(() => slice.setAside({ ...byBareUid, ips: [Y, Z] })), true);
+  assert.equal(await changesBy(() => slice.setAside(byDigest)), true);
+  assert.equal(await changesBy(() => list(index, [known], []).commit('310')), true);
+});
+
 test('B6 of an object whose name and uid cannot be read the addresses are unreadable until a list is without it', () => {
   const index = synced(known);
   index.slice().setAside(byDigest);

@@ -38,13 +38,14 @@ test('migrate says what keeps it from Postgres, with the setting to change, no s
 test('tables that somebody has dropped are made again when their rows of migrations are deleted, as docs/postgres.md says', async () => {
   const environment = postgres.environment({ PODWHOIS_SCHEMA: 'dropped' });
   await podwhois(['migrate'], { environment });
-  for (const [tables, changes] of [
-    ['leases', ['leases']],
-    ['pods', ['pods', 'pods_by_ip_indexed', 'pods_by_ip_unanswered']],
-    ['unanswered', ['unanswered', 'pods_by_ip_unanswered']],
-    ['ip_history, dropped.ip_history_watched', ['ip_history']],
+  for (const [dropped, changes] of [
+    ['TABLE dropped.leases', ['leases']],
+    ['TABLE dropped.pods', ['pods', 'pods_by_ip_indexed', 'pods_by_ip_unanswered']],
+    ['TABLE dropped.unanswered', ['unanswered', 'pods_by_ip_unanswered']],
+    ['VIEW dropped.pods_by_ip', ['pods_by_ip_unanswered']],
+    ['TABLE dropped.ip_history, dropped.ip_history_watched', ['ip_history']],
   ] as const) {
-    await postgres.query(`DROP TABLE dropped.${tables} CASCADE`);
+    await postgres.query(`DROP ${dropped} CASCADE`);
     await postgres.query('DELETE FROM dropped.migrations WHERE name = ANY($1)', [changes]);
     const { stdout } = await podwhois(['migrate'], { environment });
     assert.match(stdout, new RegExp(`^made ${changes.join(', ')}: `));

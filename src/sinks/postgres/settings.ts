@@ -146,7 +146,7 @@ const certificates: Check<typeof CONNECTION> = ({ databaseUrl: url, pgSslMode, p
   const root = url?.sslRootCert ?? pgSslRootCert;
   if (mode === undefined) return [];
   if (isRefused(mode)) {
-    const modes = 'require or disable: allow and prefer send the password in plain text to whoever refuses TLS';
+    const modes = `one of ${SSL_MODES.join(', ')}: allow and prefer send the password in plain text to whoever refuses TLS`;
     return url?.sslMode === undefined
       ? [{ key: 'pgSslMode', expected: modes }]
       : [{ key: 'databaseUrl', expected: `a URL whose sslmode is ${modes}` }];

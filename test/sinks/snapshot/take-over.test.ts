@@ -36,6 +36,8 @@ interface Replica {
   readonly proxy: TcpProxy;
   /** It hears of changes. */
   isWatching: boolean;
+  /** By so many milliseconds its writer's clock has jumped. */
+  jumped: number;
 }
 
 /** A cluster, and replicas that watch it, each with a way of its own to Postgres. */
@@ -60,6 +62,11 @@ class Stage {
     const limits = { ...TIME_LIMITS, connect: 300, query: 2_000 };
     const database = new Database({ access, poolSize: 2, log: silent, limits });
     const clock = new SystemClock();
+    const time = {
+      now: () => clock.now() + replica.jumped,
+      sleep: async (ms: number, signal: AbortSignal) => await clock.sleep(ms, signal),
+      random: Math.random,
+    };
     const { schema } = this;
     const writer = new Writer({
       database,
@@ -73,12 +80,12 @@ class Stage {
         source: world,
         retentionMs: RETENTION_MS,
       }),
-      clock,
+      clock: time,
       log: silent,
       flushMs: 20,
     });
+    const replica: Replica = { name, world, writer, proxy, isWatching: true, jumped: 0 };
     keepRunning(this.#t, writer, database, clock);
-    const replica = { name, world, writer, proxy, isWatching: true };
     this.replicas.push(replica);
     return replica;
   }
@@ -297,6 +304,7 @@ test('a row that Postgres refuses: who cannot write what it knows does not take 
   await stage.leads(second);
   stage.reconnect(first);
   await until('it waits', () => first.writer.asked && first.writer.failing === undefined);
+  first.jumped = 600_000;
   await stage.stays();
   assert.deepEqual([await stage.epoch(), second.writer.leading, first.writer.leading], [4, true, false]);
 });

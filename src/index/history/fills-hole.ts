@@ -9,23 +9,17 @@ import type { Stretch } from './piece.ts';
  * watched, or between it and the others, versions may not mean the same, and who is behind the others may not have heard of a restore.
  */
 export function fillsHole(archived: readonly Stretch[], own: readonly Stretch[]): boolean {
-  const latest = latestOf(archived);
-  if (latest === undefined || compareResourceVersions(latestOf(own) ?? '', latest) < 0) return false;
+  const there = mergeWatched(archived, []);
+  const latest = there.at(-1)?.untilVersion;
+  const ownLatest = mergeWatched(own, []).at(-1)?.untilVersion ?? '';
+  if (latest === undefined || isOlder(ownLatest, latest)) return false;
   if (own.some(({ sinceVersion }) => eraOf(sinceVersion) !== eraOf(latest))) return false;
-  const before = own.flatMap((stretch) => upTo(stretch, latest) ?? []);
-  return versionsOf(mergeWatched(archived, before)) !== versionsOf(mergeWatched(archived, []));
+  return own.some(({ sinceVersion, untilVersion }) => {
+    const until = isOlder(latest, untilVersion) ? latest : untilVersion;
+    const isThere = (one: Stretch): boolean =>
+      !isOlder(sinceVersion, one.sinceVersion) && !isOlder(one.untilVersion, until);
+    return !isOlder(latest, sinceVersion) && !there.some(isThere);
+  });
 }
 
-function upTo(stretch: Stretch, version: ResourceVersion): Stretch | undefined {
-  if (compareResourceVersions(stretch.sinceVersion, version) > 0) return undefined;
-  return compareResourceVersions(stretch.untilVersion, version) <= 0 ? stretch : { ...stretch, untilVersion: version };
-}
-
-const latestOf = (watched: readonly Stretch[]): ResourceVersion | undefined =>
-  watched
-    .map(({ untilVersion }) => untilVersion)
-    .toSorted(compareResourceVersions)
-    .at(-1);
-
-const versionsOf = (watched: readonly Stretch[]): string =>
-  watched.map(({ sinceVersion, untilVersion }) => `${sinceVersion}..${untilVersion}`).join();
+const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;

@@ -15,10 +15,9 @@ export function fillsHole(archived: readonly Stretch[], own: readonly Stretch[])
   if (latest === undefined || isOlder(ownLatest, latest)) return false;
   if (own.some(({ sinceVersion }) => eraOf(sinceVersion) !== eraOf(latest))) return false;
   return own.some(({ sinceVersion, untilVersion }) => {
+    // Of what begins later than `latest` nothing is left: that is in the last one.
     const until = isOlder(latest, untilVersion) ? latest : untilVersion;
-    const isThere = (one: Stretch): boolean =>
-      !isOlder(sinceVersion, one.sinceVersion) && !isOlder(one.untilVersion, until);
-    return !isOlder(latest, sinceVersion) && !there.some(isThere);
+    return !there.some((one) => !isOlder(sinceVersion, one.sinceVersion) && !isOlder(one.untilVersion, until));
   });
 }
 

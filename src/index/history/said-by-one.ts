@@ -32,7 +32,7 @@ function lastChange(pieces: readonly Piece[], version: ResourceVersion): Moment 
   for (const piece of pieces) {
     if (!hasBegun(piece, version)) break;
     last = piece.from;
-    for (const [name, at] of CHANGES) {
+    for (const { version: name, at } of CHANGES) {
       const changed = piece[name];
       if (changed !== undefined && compareResourceVersions(changed, version) <= 0)
         last = Math.max(last, piece[at] ?? last);
@@ -47,7 +47,7 @@ function firstUnheard(pieces: readonly Piece[], some: readonly Piece[]): Resourc
   const piece = pieces[some.length - 1];
   let first = pieces[some.length]?.sinceVersion;
   if (last === undefined || piece === undefined) return first;
-  for (const [name] of CHANGES) {
+  for (const { version: name } of CHANGES) {
     const changed = piece[name];
     if (changed === undefined || last[name] !== undefined) continue;
     if (first === undefined || compareResourceVersions(changed, first) < 0) first = changed;
@@ -59,7 +59,8 @@ function firstUnheard(pieces: readonly Piece[], some: readonly Piece[]): Resourc
 function isWhole(pieces: readonly Piece[]): boolean {
   const began = pieces[0]?.from;
   for (let i = 0; i < pieces.length; i++) {
-    const [piece, next] = [pieces[i] as Piece, pieces[i + 1]];
+    const piece = pieces[i] as Piece;
+    const next = pieces[i + 1];
     if (piece.heldFrom !== began || !isPlain(piece) || !isFollowedBy(piece, next)) return false;
     if (next && sameWho(piece.holder, next.holder)) return false;
   }
@@ -100,12 +101,12 @@ function inTurn(
 /** They are the first of those, the last one perhaps as it was before it changed or ended. */
 function isBeginning(some: readonly Piece[], all: readonly Piece[]): boolean {
   for (let i = 0; i < some.length; i++) {
-    const [one, known] = [some[i] as Piece, all[i]];
+    const one = some[i] as Piece;
+    const known = all[i];
     if (known === undefined || !sameBeginning(one, known)) return false;
     const isOpen = i === some.length - 1 && one.untilVersion === undefined;
     for (const change of CHANGES) {
-      const [name] = change;
-      const isNews = isOpen && one[name] === undefined && isLater(known[name], one);
+      const isNews = isOpen && one[change.version] === undefined && isLater(known[change.version], one);
       if (!isNews && !sameChange(one, known, change)) return false;
     }
   }

@@ -3,12 +3,12 @@ import { sameWho } from './same-identity.ts';
 
 /** What may become of a piece, and when. */
 export const CHANGES = [
-  ['terminatingVersion', 'terminatingFrom'],
-  ['finishedVersion', 'finishedFrom'],
-  ['untilVersion', 'until'],
+  { version: 'terminatingVersion', at: 'terminatingFrom' },
+  { version: 'finishedVersion', at: 'finishedFrom' },
+  { version: 'untilVersion', at: 'until' },
 ] as const;
 
-export const sameChange = (a: Piece, b: Piece, [version, at]: (typeof CHANGES)[number]): boolean =>
+export const sameChange = (a: Piece, b: Piece, { version, at }: (typeof CHANGES)[number]): boolean =>
   a[version] === b[version] && a[at] === b[at];
 
 /** Of one pod: began alike, and were one and the same. */

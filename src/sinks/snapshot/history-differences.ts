@@ -41,7 +41,8 @@ export function newsOf(heard: Heard, archived: Archived): Differences | undefine
   if (pieces === undefined || !isOurs) return undefined;
   const news: Row[] = [];
   for (let i = 0; i < pieces.length; i++) {
-    const [piece, old] = [pieces[i] as Piece, known.pieces[i]];
+    const piece = pieces[i] as Piece;
+    const old = known.pieces[i];
     if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(historyRow(piece));
   }
   return { news, gone: [] };

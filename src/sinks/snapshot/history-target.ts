@@ -240,7 +240,9 @@ export class HistoryTarget implements Target {
     });
     const heard: Heard[] = [];
     for (const { group, ip, uid, upTo, pieces: steps } of begun) {
-      const own = await inTurns(steps);
+      // Nearly always that is one step.
+      const step = steps.next();
+      const own = step.done === true ? step.value : await inTurns(steps);
       const last = own.at(-1);
       const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);
       if (isLong || upTo !== undefined) made.upTo.set(group, isLong ? last?.sinceVersion : undefined);

@@ -36,9 +36,12 @@ export class PodTruth implements Truth {
     if (!this.ready) return [];
     const since = this.#changes.next();
     const { unreadableChanges } = this.#index;
-    const beside = unreadableChanges === this.#unreadableChanges ? [] : [NOBODY];
+    const isOther = unreadableChanges !== this.#unreadableChanges;
     this.#unreadableChanges = unreadableChanges;
-    return since === undefined ? 'all' : [...since.map(({ pod }) => pod.uid), ...beside];
+    if (since === undefined) return 'all';
+    const uids = since.map(({ pod }) => pod.uid);
+    if (isOther) uids.push(NOBODY);
+    return uids;
   }
 
   rows(uid: string): readonly Row[] {

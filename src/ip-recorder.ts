@@ -11,7 +11,7 @@ import type { View } from './index/answer.ts';
 import type { PodIndex } from './index/pod-index.ts';
 import type { Counters } from './metrics.ts';
 import type { ResourceVersion } from './pod.ts';
-import { compareResourceVersions, eraOf, inEra } from './resource-version.ts';
+import { compareResourceVersions, eraOf, inEra, newer } from './resource-version.ts';
 
 export interface RecorderOptions {
   readonly index: Pick<
@@ -347,5 +347,3 @@ export class IpRecorder {
     return { ...rest, from: { ...from, at: from.at + offset }, until: until && { ...until, at: until.at + offset } };
   }
 }
-
-const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (compareResourceVersions(a, b) < 0 ? b : a);

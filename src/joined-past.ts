@@ -91,12 +91,11 @@ const EVER = { from: -Infinity, until: Infinity };
 const WATCHED = new Unwatched([]);
 const NOTHING: Knowledge = { pieces: [], watched: [] };
 
-/** Answers made in one turn of the event loop: less than a millisecond of work, where no address has thousands of intervals. */
-const PER_TURN = 16;
-/** Of a batch, a turn ends with the answer that takes longer. */
+/** A turn of the event loop ends with the answer after which it has taken so long. */
 const TURN_MS = 1;
-/** Intervals looked at in one. */
+/** Intervals looked at in one, and as how many an answer counts besides. */
 const LOOKS_PER_TURN = 2_048;
+const LOOKS_PER_ANSWER = 128;
 
 const SKEW_MS = 300_000;
 
@@ -126,7 +125,7 @@ export class JoinedPast {
 
   at(questions: readonly Question[]): readonly Recalled[] | Promise<readonly Recalled[]> {
     const { memory } = this.#options;
-    if (questions.length > PER_TURN) return this.#atInTurns(questions);
+    if (questions.length > 1) return this.#atInTurns(questions);
     return this.#better(
       questions,
       questions.map(({ ip, time }) => memory.at(ip, time)),
@@ -229,7 +228,7 @@ export class JoinedPast {
         intervals.set(ip, known);
       }
       answers.push(answerThen(ip, time, { intervals: known, unwatched, reach: -Infinity, view, isHostIp }));
-      looked += known.length + LOOKS_PER_TURN / PER_TURN;
+      looked += known.length + LOOKS_PER_ANSWER;
       if (looked < LOOKS_PER_TURN) continue;
       looked = 0;
       await TURNS.next();

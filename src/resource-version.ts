@@ -11,6 +11,10 @@ export function compareResourceVersions(a: ResourceVersion, b: ResourceVersion):
   return a < b ? -1 : 1;
 }
 
+export const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
+
+export const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);
+
 /** As long as the longest, so that what comes after a restore is later than all that was before. */
 const DIGITS = 39;
 

@@ -212,10 +212,12 @@ test('where an address has so many intervals that one answer takes long, each ha
     stretches: () => [],
   };
   const past = new JoinedPast({ memory, archive: undefined, view: VIEW, isHostIp: () => false });
-  const asked = past.at(Array.from({ length: 20 }, () => ({ ip: X, time: BEGAN + 1_000 })));
-  const { value: answers, turns } = await turnsUntil(asked);
-  assert.equal(answers.length, 20);
-  assert.ok(turns >= 19, `${turns} turns`);
+  for (const length of [2, 20]) {
+    const asked = past.at(Array.from({ length }, () => ({ ip: X, time: BEGAN + 1_000 })));
+    const { value: answers, turns } = await turnsUntil(asked);
+    assert.equal(answers.length, length);
+    assert.ok(turns >= length - 1, `${turns} turns`);
+  }
 });
 
 test('what memory forgets while a pod is looked for ended when it did, not when memory begins', async () => {

@@ -1,5 +1,4 @@
-import { compareResourceVersions, eraOf } from '../../resource-version.ts';
-import type { ResourceVersion } from '../../pod.ts';
+import { eraOf, isOlder } from '../../resource-version.ts';
 import { mergeWatched } from './merge.ts';
 import type { Stretch } from './piece.ts';
 
@@ -20,5 +19,3 @@ export function fillsHole(archived: readonly Stretch[], own: readonly Stretch[])
     return !there.some((one) => !isOlder(sinceVersion, one.sinceVersion) && !isOlder(one.untilVersion, until));
   });
 }
-
-const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;

@@ -1,5 +1,5 @@
 import type { ResourceVersion } from '../../pod.ts';
-import { compareResourceVersions } from '../../resource-version.ts';
+import { compareResourceVersions, isOlder } from '../../resource-version.ts';
 import type { Moment } from './interval.ts';
 import { hasBegun } from './merge.ts';
 import type { Knowledge } from './merge.ts';
@@ -50,7 +50,7 @@ function firstUnheard(pieces: readonly Piece[], some: readonly Piece[]): Resourc
   for (const { version: name } of CHANGES) {
     const changed = piece[name];
     if (changed === undefined || last[name] !== undefined) continue;
-    if (first === undefined || compareResourceVersions(changed, first) < 0) first = changed;
+    if (first === undefined || isOlder(changed, first)) first = changed;
   }
   return first;
 }
@@ -121,4 +121,4 @@ const isLater = (version: ResourceVersion | undefined, piece: Piece): boolean =>
   isBefore(piece.finishedVersion, version);
 
 const isBefore = (said: ResourceVersion | undefined, version: ResourceVersion): boolean =>
-  said === undefined || compareResourceVersions(said, version) < 0;
+  said === undefined || isOlder(said, version);

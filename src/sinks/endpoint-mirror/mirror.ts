@@ -1,6 +1,6 @@
 import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log } from '../postgres/database.ts';
-import { classify, OlderSchema, sqlState } from '../postgres/error-class.ts';
+import { classify, INSUFFICIENT_PRIVILEGE, OlderSchema, sqlState } from '../postgres/error-class.ts';
 import { Lease } from '../postgres/lease.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { Reminder } from '../postgres/reminder.ts';
@@ -155,8 +155,6 @@ export class EndpointMirror {
     return 'stopped';
   }
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Of the schema the mirror needs `leases` alone: whoever may not make the rest does not wait for it, and not without a lease. */
 async function prepareLease(database: Database, schema: string): Promise<void> {

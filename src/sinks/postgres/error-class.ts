@@ -1,5 +1,5 @@
 /**
- * What a failure of Postgres means to whoever writes. A closed list: `retry.ts` says what follows from each.
+ * What a failure of Postgres means to whoever writes. A closed list: `plan.ts` says what follows from each.
  *
  * - `connection`: there is no answer, or none in time, or the server goes; whether a commit was done is unknown.
  * - `read-only`: a standby, or a primary that became one.
@@ -10,6 +10,9 @@
  * - `poison`: it is the data.
  */
 export type ErrorClass = 'connection' | 'read-only' | 'full' | 'conflict' | 'timeout' | 'setup' | 'poison';
+
+/** What a role may not do. */
+export const INSUFFICIENT_PRIVILEGE = '42501';
 
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
   '25006': 'read-only',

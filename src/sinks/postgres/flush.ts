@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TURNS } from '../../turns.ts';
 import type { Session } from './database.ts';
-import { classify, NoTemporaryTables, sqlState } from './error-class.ts';
+import { classify, INSUFFICIENT_PRIVILEGE, NoTemporaryTables, sqlState } from './error-class.ts';
 import { groupValues } from './mirrored-table.ts';
 import type { MirroredTable, Row, Value } from './mirrored-table.ts';
 import type { Statements } from './statements.ts';
@@ -15,7 +15,7 @@ const PREPARED = 500;
 /** From so many groups on, COPY to a temporary table is faster than arrays. */
 const MANY = 1_000;
 /** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
-const REFUSALS: readonly string[] = ['42501', '0A000', '42601'];
+const REFUSALS: readonly string[] = [INSUFFICIENT_PRIVILEGE, '0A000', '42601'];
 /** Groups, or rows of them, in one statement with arrays; also one piece of what is deleted. `pg` makes the text of all of them in one turn: some two milliseconds. */
 const ARRAYS = 250;
 

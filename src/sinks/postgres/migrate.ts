@@ -1,5 +1,5 @@
 import type { Database, Session } from './database.ts';
-import { NewerSchema, OlderSchema, SetupError, sqlState } from './error-class.ts';
+import { INSUFFICIENT_PRIVILEGE, NewerSchema, OlderSchema, SetupError, sqlState } from './error-class.ts';
 import { MIGRATIONS } from './migrations.ts';
 import type { Migration } from './migrations.ts';
 import { qualified, quoted } from './sql.ts';
@@ -51,8 +51,6 @@ export async function migrate(
   }
   return { applied };
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Its own words, for those of Postgres are of a right that nobody is to grant: that to write down what was changed. */
 function olderSchema(schema: string, missing: readonly Migration[], cause: unknown): OlderSchema {

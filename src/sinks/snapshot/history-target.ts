@@ -5,7 +5,7 @@ import { mergeWatched } from '../../index/history/merge.ts';
 import type { Piece, Stretch } from '../../index/history/piece.ts';
 import type { Steps } from '../../index/history/steps.ts';
 import type { ResourceVersion } from '../../pod.ts';
-import { compareResourceVersions, erasLater } from '../../resource-version.ts';
+import { compareResourceVersions, erasLater, isOlder, newer } from '../../resource-version.ts';
 import { inTurns, TURNS } from '../../turns.ts';
 import type { Compared } from '../postgres/compare.ts';
 import type { Session } from '../postgres/database.ts';
@@ -314,10 +314,6 @@ const reachable = (watched: readonly Stretch[], first: Stretch | undefined): rea
         },
   );
 
-const isOlder = (a: ResourceVersion, b: ResourceVersion): boolean => compareResourceVersions(a, b) < 0;
-
 /** By which version the first of two is known. */
 const earlier = (a: Piece | undefined, b: Stretch | undefined): ResourceVersion | undefined =>
   a && b && isOlder(b.sinceVersion, a.sinceVersion) ? b.sinceVersion : (a ?? b)?.sinceVersion;
-
-const newer = (a: ResourceVersion, b: ResourceVersion): ResourceVersion => (isOlder(a, b) ? b : a);

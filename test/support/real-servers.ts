@@ -153,10 +153,15 @@ export class ControlPlane {
     for (let i = 0; i < count; i++) await this.#etcd('/v3/kv/put', put);
   }
 
+  /** etcd's revision: the newest resourceVersion there is, whatever it was given to. */
+  async version(): Promise<number> {
+    const status = (await this.#etcd('/v3/maintenance/status', {})) as { header: { revision: string } };
+    return Number(status.header.revision);
+  }
+
   /** Throws away every older revision of etcd, as the API server itself does every five minutes. */
   async compact(): Promise<void> {
-    const status = (await this.#etcd('/v3/maintenance/status', {})) as { header: { revision: string } };
-    await this.#etcd('/v3/kv/compaction', { revision: status.header.revision, physical: true });
+    await this.#etcd('/v3/kv/compaction', { revision: await this.version(), physical: true });
   }
 
   /** A copy as a crash would leave it, which etcd is made to start from: taken while its process stands still. */

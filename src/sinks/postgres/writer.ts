@@ -68,7 +68,8 @@ export class Writer {
   };
   readonly #options: WriterOptions;
   readonly #pace: Pace;
-  readonly #dirty = new Set<string>();
+  /** A new one each time, see `Made.rows` of the history's target. */
+  #dirty = new Set<string>();
   readonly #quarantine: Quarantine;
   #trouble: Trouble = NO_TROUBLE;
   /** How many groups the attempt under way writes. */
@@ -216,7 +217,7 @@ export class Writer {
     this.#breaks = database.breaks;
     if (this.#dirty.size > 2 * target.size + SPARE) this.#doubt = true;
     // In doubt everything is compared anyway; what comes during the comparison is collected again.
-    if (this.#doubt) this.#dirty.clear();
+    if (this.#doubt) this.#dirty = new Set();
     if (!this.#doubt && this.#dirty.size === 0) return;
     this.#behindSince ??= this.#options.clock.now();
     if (idle) this.#wake.abort();
@@ -294,7 +295,7 @@ export class Writer {
     const { database, lease, target, clock, log } = this.#options;
     const kept = lease?.keep(database);
     try {
-      this.#dirty.clear();
+      this.#dirty = new Set();
       // From here on whatever changes is collected again.
       this.#doubt = false;
       const found = await database.transaction(async (session) => await target.compare(session));
@@ -339,10 +340,10 @@ export class Writer {
     if (this.#doubt) return;
     const began = clock.now();
     const beside = target.beside?.();
-    const groups = [...this.#dirty];
-    const written = new Set(groups);
+    const written = this.#dirty;
+    const groups = [...written];
     const since = this.#behindSince;
-    this.#dirty.clear();
+    this.#dirty = new Set();
     this.#behindSince = undefined;
     this.#writing = groups.length;
     const kept = lease?.keep(database);

@@ -65,7 +65,11 @@ const MANY = 16;
 interface Made {
   /** When somebody was watching, by what is archived. */
   readonly watched: readonly Stretch[];
-  readonly rows: Map<string, readonly Row[]>;
+  /**
+   * A new map each time: `clear` leaves the old table behind with all its rows, and with a pointer to the next one. Once one of them has
+   * become old, all that follow are carried out of the young generation, for the long collections to find.
+   */
+  rows: Map<string, readonly Row[]>;
   /** Which rows are not to be there any more. */
   readonly obsolete: Map<string, readonly Row[]>;
   /** Once that is committed. */
@@ -175,7 +179,7 @@ export class HistoryTarget implements Target {
       table: this.#table,
       statements: this.#statements,
       prepare: async (own, some) => {
-        made.rows.clear();
+        made.rows = new Map();
         const more = await this.#merge(own, some, made);
         await this.#merge(own, more, made);
       },

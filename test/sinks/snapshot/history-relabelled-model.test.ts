@@ -70,6 +70,8 @@ class Play {
         return this.#list(rest % 2);
       case 6:
         (this.#worlds[rest % 2] as RecordedIndex).wall += ((rest >> 1) % 9) * 200 - 800;
+        // What is written keeps the times of the clock by which it was written, until it is compared.
+        if (rest % 2 === this.#writer) this.#isSure = false;
         return;
       case 7:
         return this.#die(rest % 2);

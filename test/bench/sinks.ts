@@ -113,6 +113,7 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     const lags = await Promise.all(stage.readers.map((reader) => lagsIn(reader, made, stage)));
     progress(`${EVENTS} events/s, and Postgres has stopped, ${name}`);
     proxy.blackHole = true;
+    // It is warm.
     const hole = await minute({ ...stage, warmMs: warmMs / 6 }, ours, url);
     await simulator.ask('churn', 0);
     proxy.blackHole = false;

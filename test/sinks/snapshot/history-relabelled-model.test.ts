@@ -69,10 +69,7 @@ class Play {
       case 5:
         return this.#list(rest % 2);
       case 6:
-        (this.#worlds[rest % 2] as RecordedIndex).wall += ((rest >> 1) % 9) * 200 - 800;
-        // What is written keeps the times of the clock by which it was written, until it is compared.
-        if (rest % 2 === this.#writer) this.#isSure = false;
-        return;
+        return this.#setClock(rest % 2, ((rest >> 1) % 9) * 200 - 800);
       case 7:
         return this.#die(rest % 2);
       case 8:
@@ -121,6 +118,16 @@ class Play {
     this.#isSure = false;
     // Nobody who is behind goes on.
     this.#pass(10);
+  }
+
+  /**
+   * Where the clocks differ, what was written long before may have a time between them, which a merge of everything would put back with the
+   * clock, and a merge of what is new does not look at: it is compared first.
+   */
+  #setClock(which: number, byMs: number): void {
+    const [a, b] = this.#worlds;
+    if (which === this.#writer && a.wall !== b.wall) this.#isSure = false;
+    (this.#worlds[which] as RecordedIndex).wall += byMs;
   }
 
   #die(which: number): void {

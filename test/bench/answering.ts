@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { request } from 'undici';
-import { giveWay, goFirst, startChild } from './child.ts';
+import { giveWay, goFirst, startChild, startLoad } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import type { Blast } from './children/blast.ts';
 import { progress } from './rows.ts';
@@ -74,7 +74,7 @@ export async function answering({ pods, rounds, seconds }: Scale): Promise<reado
   const simulator = startChild('simulator', { core: 1 });
   const ours = startChild('ours', { core: 0 });
   const bare = startChild('bare-http', { core: 0 });
-  const load = startChild('load', { core: 1 });
+  const load = startLoad();
   const walker = startChild('load', { core: 1 });
   const rows: Row[] = [];
   try {

@@ -23,7 +23,8 @@ export interface Child {
 const canPin = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0;
 
 /** Where it shares a core it runs when nobody else wants to, and so does what it starts from now on. */
-export const giveWay = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--idle', 0, pid);
+export const giveWay = ({ pid }: { readonly pid?: number | undefined }): void =>
+  schedule(['--all-tasks', '--idle'], 0, pid);
 
 /** It and all that it has started have that core, and no other; both can be had again. */
 export function pin(pid: number | undefined, core: '0' | '1' | '0,1'): void {
@@ -36,14 +37,21 @@ export const startedBy = (pid: number | undefined): readonly { readonly pid: num
     .split('\n')
     .flatMap((line) => (line === '' ? [] : { pid: Number(line) }));
 
-/** It is woken at once, whoever else wants the core: what it waits for is not the core. For what seldom has something to do. */
-export const goFirst = ({ pid }: { readonly pid?: number | undefined }): void => schedule('--rr', 1, pid);
+/**
+ * It is woken at once, whoever else wants the core: what it waits for is not the core. For what seldom has something to do. Only its main thread,
+ * or it would wait for those of V8 beside it.
+ */
+export const goFirst = ({ pid }: { readonly pid?: number | undefined }): void => schedule(['--rr'], 1, pid);
 
 /** Where the machine lets us; else it is said, for then the figures are others. */
-function schedule(policy: string, priority: number, pid: number | undefined): void {
-  const { status } = spawnSync('chrt', ['--all-tasks', policy, '--pid', String(priority), String(pid)]);
-  if (status !== 0) progress(`no right to "chrt ${policy}": who shares a core is waited for`);
+function schedule(policy: readonly string[], priority: number, pid: number | undefined): void {
+  const { status } = spawnSync('chrt', [...policy, '--pid', String(priority), String(pid)]);
+  if (status !== 0) progress(`no right to "chrt ${policy.join(' ')}": who shares a core is waited for`);
 }
+
+/** The load that waits are measured by: what its own garbage stops it for would be counted as theirs. */
+export const startLoad = (): Child =>
+  startChild('load', { core: 1, execArgv: ['--single-threaded-gc', '--min-semi-space-size=16'] });
 
 /** Starts test/bench/children/NAME.ts as a process of its own, on one core where the machine lets us: 0 for what is measured, 1 for load. */
 export function startChild(

@@ -7,7 +7,7 @@ import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
 import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
-import { goFirst, startChild } from './child.ts';
+import { goFirst, startChild, startLoad } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
@@ -28,7 +28,7 @@ export async function history({ rounds, seconds, smoke }: Scale): Promise<readon
     max_wal_senders: '0',
   });
   const simulator = startChild('simulator', { core: 1 });
-  const [load, prober] = [startChild('load', { core: 1 }), startChild('load', { core: 1 })];
+  const [load, prober] = [startChild('load', { core: 1 }), startLoad()];
   goFirst(prober.process);
   try {
     const schema = postgres.schema();

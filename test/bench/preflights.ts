@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { answersOf, blast, onlyFound } from './answering.ts';
-import { startChild } from './child.ts';
+import { startChild, startLoad } from './child.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
 import { median, ratios, spread } from './statistics.ts';
@@ -51,7 +51,7 @@ export async function preflights({ pods, rounds, seconds }: Scale): Promise<read
   const ours = startChild('ours', { core: 0 });
   const canned = startChild('canned-200', { core: 0 });
   const cannedEach = startChild('canned-200', { core: 0 });
-  const load = startChild('load', { core: 1 });
+  const load = startLoad();
   try {
     progress(`reading ${pods} pods`);
     const url = await ours.ask<string>('start', {

@@ -4,7 +4,7 @@ import type { RealPostgres } from '../support/real-postgres.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
-import { giveWay, goFirst, pin, startChild, startedBy } from './child.ts';
+import { giveWay, goFirst, pin, startChild, startedBy, startLoad } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { lagsOf } from './marker.ts';
 import type { Marker } from './marker.ts';
@@ -44,7 +44,7 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
   const flushMs = smoke ? 300 : 3_000;
   const postgres = await startPostgres();
   const proxy = await TcpProxy.to(postgres.port);
-  const [simulator, load] = [startChild('simulator', { core: 1 }), startChild('load', { core: 1 })];
+  const [simulator, load] = [startChild('simulator', { core: 1 }), startLoad()];
   const readers = NAMES.map(() => startChild('row-reader', { core: 1 }));
   try {
     const { server } = postgres;
@@ -177,6 +177,7 @@ async function isReady(url: string): Promise<boolean> {
 
 /** What the process does and keeps while lookups come at a steady rate. */
 async function minute({ load, minuteMs, warmMs }: Stage, ours: Child, url: string): Promise<Minute> {
+  await load.ask('probe', { url, everyMs: 2 });
   await pause(warmMs);
   const heap = await ours.ask<number>('heap');
   const [before, changes] = [await ours.ask<Usage>('usage'), await ours.ask<number>('changes')];

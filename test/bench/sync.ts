@@ -1,4 +1,4 @@
-import { startChild } from './child.ts';
+import { startChild, startLoad } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
@@ -52,7 +52,7 @@ async function once(name: string, contestant: Contestant, { load, simulator, pod
 /** First sync from the simulator's ready-made stream against the bare loop: CPU, longest stall, wait of a lookup meanwhile. */
 export async function firstSync({ pods, rounds }: Scale): Promise<readonly Row[]> {
   const rows: Row[] = [];
-  const load = startChild('load', { core: 1 });
+  const load = startLoad();
   await load.ask('paths', [MISS]);
   for (const format of ['protobuf', 'json'] as const) {
     const simulator = startChild('simulator', { core: 1 });

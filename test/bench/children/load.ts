@@ -1,15 +1,16 @@
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import { quantile } from '../statistics.ts';
 import { answering } from './answering.ts';
 import { blast } from './blast.ts';
+import { probe } from './probe.ts';
+import type { Probe } from './probe.ts';
 
 /**
  * The load, in a process of its own: `blast` for requests per second, `probe` for how long a lone request waits, `walk` for all
  * pages of `/pods` again and again.
  */
 
-let stopProbing: (() => void) | undefined;
-let waits: number[] = [];
+let probing: Probe | undefined;
 let paths: string[] = [];
 let headers: string[] | undefined;
 
@@ -24,26 +25,17 @@ answering({
   /** As many requests as go through over 50 connections. */
   blast: ({ url, seconds }: { url: string; seconds: number }) =>
     blast({ url, paths, ...(headers && { headers }), seconds }),
-  /** One request every few milliseconds until `probed`; its wait counts from when it was due, so that a stall is not left out. */
+  /** A lone request every few milliseconds until `probed`. */
   probe: ({ url, everyMs }: { url: string; everyMs: number }) => {
-    waits = [];
-    const agent = new Agent({ connections: 16 });
-    const timer = setInterval(() => {
-      const due = performance.now();
-      void request(url + drawn(paths), { dispatcher: agent })
-        .then(async (response) => {
-          await response.body.dump();
-          waits.push(performance.now() - due);
-        })
-        .catch(() => undefined);
-    }, everyMs);
-    stopProbing = () => {
-      clearInterval(timer);
-      void agent.destroy();
-    };
+    probing?.stop();
+    // What was kept of the last one goes now, not while this one measures.
+    probing = undefined;
+    globalThis.gc?.();
+    probing = probe(url, everyMs, () => drawn(paths));
   },
   probed: () => {
-    stopProbing?.();
+    probing?.stop();
+    const waits = probing?.waits ?? [];
     return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
   },
   /** For so long, without a pause and without a look at the pods: as `curl` would. Returns how many pages that were. */

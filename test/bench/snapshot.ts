@@ -4,6 +4,7 @@ import { SystemClock } from '../../src/kubernetes/clock.ts';
 import type { Pod } from '../../src/pod.ts';
 import { accessOf } from '../../src/sinks/postgres/access.ts';
 import { Database } from '../../src/sinks/postgres/database.ts';
+import { ByteText } from '../../src/sinks/postgres/byte-text.ts';
 import { withDigest } from '../../src/sinks/postgres/flush.ts';
 import { Lease } from '../../src/sinks/postgres/lease.ts';
 import { migrate } from '../../src/sinks/postgres/migrate.ts';
@@ -101,14 +102,11 @@ export async function snapshot({ pods: count, rounds }: Scale): Promise<readonly
 /** What nobody can do without: the lines are ready, one COPY, one upsert, one commit. */
 async function bareCopy(database: Database, table: MirroredTable, pods: readonly Pod[]): Promise<number> {
   const statements = statementsOf(table);
-  const lines: string[] = [];
+  const text = new ByteText(2 ** 20);
+  const lines: Buffer[] = [];
   for (let from = 0; from < pods.length; from += 200) {
-    lines.push(
-      pods
-        .slice(from, from + 200)
-        .map((one) => copyLine(withDigest(table, podRow(one))))
-        .join(''),
-    );
+    for (const one of pods.slice(from, from + 200)) copyLine(text, withDigest(table, podRow(one)));
+    lines.push(text.take());
   }
   const begun = performance.now();
   await database.transaction(async (session) => {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TURNS } from '../../turns.ts';
+import { ByteText } from './byte-text.ts';
 import type { Session } from './database.ts';
 import { classify, INSUFFICIENT_PRIVILEGE, NoTemporaryTables, sqlState } from './error-class.ts';
 import { groupValues } from './mirrored-table.ts';
@@ -8,10 +9,12 @@ import type { MirroredTable, Row, Value } from './mirrored-table.ts';
 import type { Statements } from './statements.ts';
 import { copyLine } from './values.ts';
 
-/** Rows made in one turn of the event loop: half a millisecond, which no lookup notices. */
-const PER_TURN = 100;
+/** Rows made in one turn of the event loop: a third of a millisecond, which no lookup notices. */
+const PER_TURN = 50;
 /** Groups that are prepared at once: what is made of them lives until it is sent, and the collector of garbage would carry it from place to place. */
 const PREPARED = 500;
+/** Sent at once, more or less. */
+const COPY_BYTES = 64 * 1024;
 /** From so many groups on, COPY to a temporary table is faster than arrays. */
 const MANY = 1_000;
 /** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
@@ -53,10 +56,18 @@ export function withDigest(table: MirroredTable, row: Row): Row {
 
 /** 128 bits. No value that Postgres takes holds a NUL, so that no two rows give the same text. */
 export function digestOf(row: Row): string {
-  let text = '';
-  for (const value of row) text += value === null ? '\u0000' : `\u0001${value}\u0000`;
-  return hash('sha256', text, 'hex').slice(0, 32);
+  DIGESTED.clear();
+  for (const value of row) {
+    if (value !== null) {
+      DIGESTED.byte(1);
+      DIGESTED.text(value);
+    }
+    DIGESTED.byte(0);
+  }
+  return hash('sha256', DIGESTED.view(), 'hex').slice(0, 32);
 }
+
+const DIGESTED = new ByteText(4_096);
 
 /** Makes the table's groups what they should be; to be called in a transaction, which is all or nothing. */
 export async function flush(session: Session, groups: readonly string[], options: FlushOptions): Promise<Flushed> {
@@ -121,20 +132,21 @@ async function stage(
   { table, statements, rows, prepare }: FlushOptions,
 ): Promise<{ readonly name: string; readonly gone: readonly string[] }> {
   const gone: string[] = [];
-  async function* lines(some: readonly string[]): AsyncGenerator<string> {
-    let [text, made] = ['', 0];
+  const text = new ByteText(2 * COPY_BYTES);
+  const hasDigest = table.digest !== undefined;
+  async function* lines(some: readonly string[]): AsyncGenerator<Buffer> {
+    let made = 0;
     for (const group of some) {
       const own = rows(group);
       if (own.length === 0) gone.push(group);
       for (const row of own.length === 0 ? [undefined] : own) {
-        if (row) text += copyLine(withDigest(table, row));
+        if (row) copyLine(text, row, hasDigest ? digestOf(row) : undefined);
         if (++made % PER_TURN !== 0) continue;
-        if (text !== '') yield text;
-        text = '';
+        if (text.length >= COPY_BYTES) yield text.take();
         await TURNS.next();
       }
     }
-    if (text !== '') yield text;
+    if (text.length > 0) yield text.take();
   }
   await session.write(statements.createStage(name)).catch((error: unknown) => {
     throw REFUSALS.includes(sqlState(error) ?? '') ? new NoTemporaryTables(error as Error) : error;

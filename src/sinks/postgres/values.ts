@@ -1,5 +1,6 @@
 import type { StringMap } from '../../pod.ts';
 import { utcDate } from '../../utc-date.ts';
+import type { ByteText } from './byte-text.ts';
 import type { Value } from './mirrored-table.ts';
 
 /** Values in the text form that Postgres reads. */
@@ -13,14 +14,15 @@ export function timestamp(ms: number | undefined): Value {
   if (ms >= YEAR_10000) return 'infinity';
   const day = Math.floor(ms / DAY_MS);
   const seconds = Math.floor((ms - day * DAY_MS) / 1_000);
-  const minutes = Math.floor(seconds / 60);
-  const text = `${utcDate(day)}T${TWO[Math.floor(minutes / 60)]}:${TWO[minutes % 60]}:${TWO[seconds % 60]}`;
+  const text = `${utcDate(day)}${MINUTES[Math.floor(seconds / 60)]}${TWO[seconds % 60]}`;
   const rest = Math.floor(ms) % 1_000;
   return rest === 0 ? `${text}Z` : `${text}.${String((rest + 1_000) % 1_000).padStart(3, '0')}Z`;
 }
 
 const DAY_MS = 86_400_000;
 const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
+/** Of a day. */
+const MINUTES = Array.from({ length: 1_440 }, (_, i) => `T${TWO[Math.floor(i / 60)]}:${TWO[i % 60]}:`);
 
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
 const YEAR_10000 = Date.UTC(10_000, 0);
@@ -30,13 +32,13 @@ export const textOrNull = (text: string | undefined): Value =>
   text === undefined || text === '' ? null : text.includes('\u0000') ? text.replaceAll('\u0000', '\ufffd') : text;
 
 /** `{"a","b"}`: every element quoted, so that none of them is taken for NULL or a brace. */
-export function array(texts: readonly string[]): Value {
-  let list = '';
-  for (const text of texts)
-    list += `${list === '' ? '' : ','}"${QUOTED.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`;
-  return `{${list}}`;
+export function array(texts: readonly Value[]): string {
+  if (texts.length === 0) return '{}';
+  if (texts.every(isPlain)) return `{"${texts.join('","')}"}`;
+  return `{${texts.map((text) => (text === null ? 'NULL' : `"${text.replace(/["\\]/g, '\\$&')}"`)).join(',')}}`;
 }
 
+const isPlain = (text: Value): boolean => text !== null && !QUOTED.test(text);
 const QUOTED = /["\\]/;
 
 /** Pods of one template share their maps. Keys in one order, whichever the API server sent: else a digest would be another one. */
@@ -60,17 +62,22 @@ export function json(value: unknown): string {
 const storable = (part: unknown): unknown =>
   typeof part === 'string' ? part.toWellFormed().replaceAll('\u0000', '\ufffd') : part;
 
-/** One line of COPY's text format. */
-export function copyLine(values: readonly Value[]): string {
-  const cells: string[] = [];
-  for (const value of values) {
-    cells.push(
-      value === null ? '\\N' : NEEDS_ESCAPE.test(value) ? value.replace(ESCAPES, (one) => ESCAPED[one] ?? one) : value,
-    );
+/** Adds a line of COPY's text format; `digest` is one value more. */
+export function copyLine(lines: ByteText, values: readonly Value[], digest?: string): void {
+  for (let i = 0; i < values.length; i++) {
+    if (i > 0) lines.byte(TAB);
+    const value = values[i] ?? null;
+    if (value === null) lines.text('\\N');
+    else lines.text(NEEDS_ESCAPE.test(value) ? value.replace(ESCAPES, (one) => ESCAPED[one] ?? one) : value);
   }
-  return `${cells.join('\t')}\n`;
+  if (digest !== undefined) {
+    lines.byte(TAB);
+    lines.text(digest);
+  }
+  lines.byte(NEWLINE);
 }
 
+const [TAB, NEWLINE] = [9, 10];
 const NEEDS_ESCAPE = /[\\\n\r\t]/;
 const ESCAPES = /[\\\n\r\t]/g;
 const ESCAPED: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };

@@ -68,7 +68,7 @@ export class Writer {
   };
   readonly #options: WriterOptions;
   readonly #pace: Pace;
-  /** A new one each time, see `Made.rows` of the history's target. */
+  /** A new one each time, see `Made.news` of the history's target. */
   #dirty = new Set<string>();
   readonly #quarantine: Quarantine;
   #trouble: Trouble = NO_TROUBLE;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { test } from 'node:test';
 import { digestOf } from '../../../src/sinks/postgres/flush.ts';
-import { array, textOrNull, timestamp } from '../../../src/sinks/postgres/values.ts';
+import { ByteText } from '../../../src/sinks/postgres/byte-text.ts';
+import { array, copyLine, textOrNull, timestamp } from '../../../src/sinks/postgres/values.ts';
 
 test('a time is written as Date writes it, and as an infinity beyond the years of four digits', () => {
   const [first, end] = [Date.parse('0001-01-01T00:00:00Z'), Date.UTC(10_000, 0)];
@@ -20,11 +21,44 @@ test('a time is written as Date writes it, and as an infinity beyond the years o
 
 test('every element of an array is quoted, and what ends a quote is escaped', () => {
   assert.equal(array([]), '{}');
+  assert.equal(array(['10.0.0.1', '', 'NULL', '{,}']), '{"10.0.0.1","","NULL","{,}"}');
   assert.equal(array(['10.0.0.1', '', 'a"b\\c', 'NULL']), '{"10.0.0.1","","a\\"b\\\\c","NULL"}');
+  assert.equal(array(['a', null, 'NULL']), '{"a",NULL,"NULL"}');
+});
+
+test('a text that is put together as bytes is the same text, however long it becomes, and is the next one after it', () => {
+  const pieces = fc.array(
+    fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', 'é', '\ud83d\ude00', '\ud800', '\n')),
+  );
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 3 }), (texts) => {
+      const bytes = new ByteText(4);
+      const taken = texts.map((some) => {
+        for (const text of some) bytes.text(text);
+        bytes.byte(10);
+        assert.equal(bytes.length, bytes.view().length);
+        return bytes.take();
+      });
+      for (const [i, some] of texts.entries())
+        assert.deepEqual(taken[i], Buffer.from([...some, '\n'].map((text) => text.toWellFormed()).join('')));
+      assert.equal(bytes.length, 0);
+    }),
+  );
+});
+
+test('a line of COPY ends where its row ends, whatever its values hold', () => {
+  const lines = new ByteText(8);
+  copyLine(lines, ['a\tb', null, '', '\\N', 'c\r\n'], 'digest');
+  copyLine(lines, [null, 'é']);
+  assert.equal(lines.take().toString(), 'a\\tb\t\\N\t\t\\\\N\tc\\r\\n\tdigest\n\\N\té\n');
 });
 
 test('an empty text is none, and a NUL, for which Postgres has no place, hides no row', () => {
   assert.deepEqual([undefined, '', 'a', 'a\u0000b\u0000'].map(textOrNull), [null, null, 'a', 'a\ufffdb\ufffd']);
+});
+
+test('a digest stays what it is: with another one every row would be written anew', () => {
+  assert.equal(digestOf(['a', null, '', 'é\ud83d\ude00', '\ud800']), '121b31709c0fcd05c80736afe6e01cc0');
 });
 
 test('rows that differ have different digests, wherever a value begins and ends, and none is not empty', () => {

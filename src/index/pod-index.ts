@@ -5,7 +5,7 @@ import type { Shared } from './kept.ts';
 import { LiveSet } from './live-set.ts';
 import type { NameKey } from './ordered-pods.ts';
 import { samePod } from './same-pod.ts';
-import { compareResourceVersions } from '../resource-version.ts';
+import { isOlder, newer } from '../resource-version.ts';
 import { Slice } from './slice.ts';
 import { UnreadableObjects } from './unreadable-objects.ts';
 import type { Reference } from './unreadable-objects.ts';
@@ -81,16 +81,17 @@ export class PodIndex {
 
   /** Up to where everything is known, in all slices; ordered like the versions of changes. '' before all have their first list. */
   get version(): ResourceVersion {
-    return [...this.#slices.values()]
-      .map(({ version }) => version)
-      .reduce((a, b) => (compareResourceVersions(a, b) <= 0 ? a : b));
+    let least: ResourceVersion | undefined;
+    for (const { version } of this.#slices.values())
+      if (least === undefined || isOlder(version, least)) least = version;
+    return least ?? '';
   }
 
   /** The version of the slice that has come furthest: none of a pod is newer. */
   get newestVersion(): ResourceVersion {
-    return [...this.#slices.values()]
-      .map(({ version }) => version)
-      .reduce((a, b) => (compareResourceVersions(a, b) < 0 ? b : a));
+    let newest = '';
+    for (const { version } of this.#slices.values()) newest = newer(newest, version);
+    return newest;
   }
 
   /**

@@ -40,9 +40,15 @@ export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]):
   );
 }
 
-/** Of stretches, those that begin with a version or later. */
-export const beginning = (watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] =>
-  watched.filter(({ sinceVersion }) => compareResourceVersions(sinceVersion, since) >= 0);
+/** Of stretches, those that begin with a version or later: nearly always none. */
+export function beginning(watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] {
+  let found: Stretch[] | undefined;
+  for (const stretch of watched)
+    if (compareResourceVersions(stretch.sinceVersion, since) >= 0) (found ??= []).push(stretch);
+  return found ?? NONE;
+}
+
+const NONE: readonly Stretch[] = [];
 
 /**
  * Of the stretches in which somebody watched who has no piece of a pod at all, those at whose beginning it was gone: not those at which it

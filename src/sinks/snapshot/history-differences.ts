@@ -27,7 +27,7 @@ interface Archived {
 }
 
 interface Differences {
-  readonly news: readonly Row[];
+  readonly news: readonly Piece[];
   /** They are not to be there any more. */
   readonly gone: readonly Row[];
 }
@@ -39,11 +39,11 @@ export function newsOf(heard: Heard, archived: Archived): Differences | undefine
   // Of what is written the beginning is the same.
   const isOurs = from === undefined || (known.pieces.length > 0 && pieces?.[0]?.sinceVersion === from);
   if (pieces === undefined || !isOurs) return undefined;
-  const news: Row[] = [];
+  const news: Piece[] = [];
   for (let i = 0; i < pieces.length; i++) {
     const piece = pieces[i] as Piece;
     const old = known.pieces[i];
-    if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(historyRow(piece));
+    if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(piece);
   }
   return { news, gone: [] };
 }
@@ -56,7 +56,7 @@ export function* differences(heard: Heard, archived: Archived): Steps<Difference
     before.set(keyOf(piece), piece);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
-  const news: Row[] = [];
+  const news: Piece[] = [];
   for (const [i, piece] of (yield* merge(heard, known)).entries()) {
     const key = keyOf(piece);
     const old = before.get(key);
@@ -64,8 +64,7 @@ export function* differences(heard: Heard, archived: Archived): Steps<Difference
     // What is before it depends on when it and its hold began.
     const isSame = piece.sinceVersion === from && piece.heldFrom === old?.heldFrom;
     if (i === 0 && from !== undefined && !isSame) return undefined;
-    const row = historyRow(piece);
-    if (isRecent(piece, archived) && !(old && sameRow(row, historyRow(old)))) news.push(row);
+    if (isRecent(piece, archived) && !(old && sameRow(historyRow(piece), historyRow(old)))) news.push(piece);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
   return { news, gone: Array.from(before.values(), historyRow) };
@@ -88,5 +87,5 @@ function speakingOf(heard: Heard, there: readonly Piece[], watched: readonly Str
   const since = heard.sinceVersion ?? there[0]?.sinceVersion;
   if (since === undefined) return [];
   const all = beginning(watched, since);
-  return there.length === 0 ? undisputed(all, heard) : all;
+  return there.length > 0 || all.length === 0 ? all : undisputed(all, heard);
 }

@@ -19,7 +19,7 @@ import type { Manner, Target } from '../postgres/target.ts';
 import { differences, newsOf } from './history-differences.ts';
 import type { Heard } from './history-differences.ts';
 import { HistoryStore } from './history-store.ts';
-import { historyTable } from './history-table.ts';
+import { historyRow, historyTable } from './history-table.ts';
 
 /** What is written down in memory of who held which address: by the wall clock. `IpRecorder` is one. */
 export interface Recorded {
@@ -66,10 +66,11 @@ interface Made {
   /** When somebody was watching, by what is archived. */
   readonly watched: readonly Stretch[];
   /**
-   * A new map each time: `clear` leaves the old table behind with all its rows, and with a pointer to the next one. Once one of them has
-   * become old, all that follow are carried out of the young generation, for the long collections to find.
+   * A new map each time: `clear` leaves the old table behind with all its pieces, and with a pointer to the next one. Once one of them has
+   * become old, all that follow are carried out of the young generation, for the long collections to find. Rows are made of them when they
+   * are sent.
    */
-  rows: Map<string, readonly Row[]>;
+  news: Map<string, readonly Piece[]>;
   /** Which rows are not to be there any more. */
   readonly obsolete: Map<string, readonly Row[]>;
   /** Once that is committed. */
@@ -88,7 +89,8 @@ export class HistoryTarget implements Target {
   readonly #table: MirroredTable;
   readonly #statements: Statements;
   readonly #store: HistoryStore;
-  #changed = new Set<string>();
+  /** Since it was last asked for, which is after each wake. */
+  #changed: string[] = [];
   /** By group: where the last one begins of the pieces that are written; memory's version. Of pods that hold an address to this day. */
   readonly #upTo = new Map<string, ResourceVersion>();
   /** How many eras later than memory says it is: see `#align`. */
@@ -113,13 +115,13 @@ export class HistoryTarget implements Target {
 
   changed(): Iterable<string> {
     const changed = this.#changed;
-    this.#changed = new Set();
+    this.#changed = [];
     return changed;
   }
 
   onChange(wake: () => void): () => void {
     return this.#options.recorded.onChange((ip, uid) => {
-      this.#changed.add(groupKey([ip, uid]));
+      this.#changed.push(groupKey([ip, uid]));
       wake();
     });
   }
@@ -172,18 +174,18 @@ export class HistoryTarget implements Target {
 
   async flush(session: Session, groups: readonly string[], manner: Manner): Promise<Flushed> {
     const watched = await this.#store.watched(session);
-    const made: Made = { watched, rows: new Map(), obsolete: new Map(), upTo: new Map() };
+    const made: Made = { watched, news: new Map(), obsolete: new Map(), upTo: new Map() };
     let deleted = 0;
     const done = await flush(session, groups, {
       ...manner,
       table: this.#table,
       statements: this.#statements,
       prepare: async (own, some) => {
-        made.rows = new Map();
+        made.news = new Map();
         const more = await this.#merge(own, some, made);
         await this.#merge(own, more, made);
       },
-      rows: (group) => made.rows.get(group) ?? [],
+      rows: (group) => made.news.get(group)?.map(historyRow) ?? [],
       // Of most groups nothing is to be written: that is no reason to delete what is there.
       mayDelete: () => false,
       leave: async (own, poison) => {
@@ -223,7 +225,7 @@ export class HistoryTarget implements Target {
           const archived = { found: found.get(one.group) ?? [], watched: made.watched, horizon };
           const done = newsOf(one, archived) ?? (await inTurns(differences(one, archived)));
           if (!done) again.push(one.group);
-          made.rows.set(one.group, done?.news ?? []);
+          made.news.set(one.group, done?.news ?? []);
           if (done && done.gone.length > 0) made.obsolete.set(one.group, done.gone);
         }
         await TURNS.next();

@@ -49,7 +49,7 @@ function schedule(policy: readonly string[], priority: number, pid: number | und
   if (status !== 0) progress(`no right to "chrt ${policy.join(' ')}": who shares a core is waited for`);
 }
 
-/** The load that waits are measured by: what its own garbage stops it for would be counted as theirs. */
+/** The load that is measured with: what its own garbage stops it for would be counted as waits. */
 export const startLoad = (): Child =>
   startChild('load', { core: 1, execArgv: ['--single-threaded-gc', '--min-semi-space-size=16'] });
 

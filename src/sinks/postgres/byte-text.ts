@@ -28,7 +28,8 @@ export class ByteText {
   }
 
   text(text: string): void {
-    this.#reserve(3 * text.length);
+    const most = 3 * text.length;
+    if (this.#length + most > this.#bytes.length) this.#reserve(Buffer.byteLength(text));
     this.#length += this.#bytes.write(text, this.#length);
   }
 

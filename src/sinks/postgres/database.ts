@@ -30,11 +30,15 @@ export interface TimeLimits {
 
 export const TIME_LIMITS: TimeLimits = { connect: 5_000, query: 15_000, statement: 10_000, idleInTransaction: 15_000 };
 
+type Scalar = string | number | boolean | null | undefined;
+/** What a statement is given; undefined is NULL. */
+export type Parameter = Scalar | readonly Scalar[];
+
 /** One transaction under way. */
 export interface Session {
-  query<R extends Readonly<Record<string, unknown>>>(sql: string, values?: readonly unknown[]): Promise<readonly R[]>;
+  query<R extends Readonly<Record<string, unknown>>>(sql: string, values?: readonly Parameter[]): Promise<readonly R[]>;
   /** How many rows an INSERT, UPDATE or DELETE touched. */
-  write(sql: string, values?: readonly unknown[]): Promise<number>;
+  write(sql: string, values?: readonly Parameter[]): Promise<number>;
   /** `COPY … FROM STDIN`. */
   copyIn(sql: string, lines: Readable): Promise<void>;
 }
@@ -176,12 +180,12 @@ const destroy = (client: PgClient): void => {
 };
 
 /** `pg` makes the text of an array element by element, which costs three times as much. */
-const parameterOf = (value: unknown): unknown =>
-  Array.isArray(value) ? array(value.map((one) => (one === null || one === undefined ? null : String(one)))) : value;
+const parameterOf = (value: Parameter): Scalar =>
+  typeof value === 'object' && value !== null ? array(value.map((one) => one?.toString() ?? null)) : value;
 
 function sessionOf(client: PoolClient, timeoutMs: number): Session {
   return {
-    query: async <R>(sql: string, values?: readonly unknown[]) =>
+    query: async <R>(sql: string, values?: readonly Parameter[]) =>
       (await client.query(sql, values?.map(parameterOf))).rows as R[],
     write: async (sql, values) => (await client.query(sql, values?.map(parameterOf))).rowCount ?? 0,
     async copyIn(sql, lines) {

@@ -12,10 +12,11 @@ export function timestamp(ms: number | undefined): Value {
   if (ms === undefined) return null;
   if (ms < YEAR_1) return '-infinity';
   if (ms >= YEAR_10000) return 'infinity';
-  const day = Math.floor(ms / DAY_MS);
-  const seconds = Math.floor((ms - day * DAY_MS) / 1_000);
+  const whole = Math.floor(ms);
+  const day = Math.floor(whole / DAY_MS);
+  const seconds = Math.floor((whole - day * DAY_MS) / 1_000);
   const text = `${utcDate(day)}${MINUTES[Math.floor(seconds / 60)]}${TWO[seconds % 60]}`;
-  const rest = Math.floor(ms) % 1_000;
+  const rest = whole % 1_000;
   return rest === 0 ? `${text}Z` : `${text}.${String((rest + 1_000) % 1_000).padStart(3, '0')}Z`;
 }
 

@@ -195,7 +195,8 @@ interface Early {
 
 const LATE = Symbol('late');
 
-type Values = readonly [unknown, unknown, unknown];
+type Value = string | number | undefined;
+type Values = readonly [Value, Value, Value];
 
 const isSame = (a: Window, b: Window): boolean => a.ip === b.ip && a.from === b.from && a.until === b.until;
 

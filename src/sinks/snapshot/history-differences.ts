@@ -27,13 +27,13 @@ interface Archived {
 }
 
 interface Differences {
-  readonly news: readonly Piece[];
+  readonly news: readonly Row[];
   /** They are not to be there any more. */
   readonly gone: readonly Row[];
 }
 
-/** What is to be written of a group of which memory says all there is, as of nearly all; undefined: `differences` tells. */
-export function newsOf(heard: Heard, archived: Archived): Differences | undefined {
+/** What is to be written of a group of which memory says all there is, as of nearly all; undefined: `differences` tells. Few: `PER_STEP` at most. */
+export function newsOf(heard: Heard, archived: Archived): readonly Piece[] | undefined {
   const { known, from } = knownOf(heard, archived);
   const pieces = saidByOne(heard, known);
   // Of what is written the beginning is the same.
@@ -45,7 +45,7 @@ export function newsOf(heard: Heard, archived: Archived): Differences | undefine
     const old = known.pieces[i];
     if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(piece);
   }
-  return { news, gone: [] };
+  return news;
 }
 
 /** What is to be written of a group. undefined: of its rest that cannot be told, for what is written already would become another one. */
@@ -56,7 +56,7 @@ export function* differences(heard: Heard, archived: Archived): Steps<Difference
     before.set(keyOf(piece), piece);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
-  const news: Piece[] = [];
+  const news: Row[] = [];
   for (const [i, piece] of (yield* merge(heard, known)).entries()) {
     const key = keyOf(piece);
     const old = before.get(key);
@@ -64,7 +64,8 @@ export function* differences(heard: Heard, archived: Archived): Steps<Difference
     // What is before it depends on when it and its hold began.
     const isSame = piece.sinceVersion === from && piece.heldFrom === old?.heldFrom;
     if (i === 0 && from !== undefined && !isSame) return undefined;
-    if (isRecent(piece, archived) && !(old && sameRow(historyRow(piece), historyRow(old)))) news.push(piece);
+    const row = historyRow(piece);
+    if (isRecent(piece, archived) && !(old && sameRow(row, historyRow(old)))) news.push(row);
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
   return { news, gone: Array.from(before.values(), historyRow) };

@@ -66,11 +66,13 @@ interface Made {
   /** When somebody was watching, by what is archived. */
   readonly watched: readonly Stretch[];
   /**
-   * A new map each time: `clear` leaves the old table behind with all its pieces, and with a pointer to the next one. Once one of them has
-   * become old, all that follow are carried out of the young generation, for the long collections to find. Rows are made of them when they
-   * are sent.
+   * Rows are made of them when they are sent. A new map each time: `clear` leaves the old table behind with all its pieces, and with a pointer
+   * to the next one. Once one of them has become old, all that follow are carried out of the young generation, for the long collections
+   * to find.
    */
   news: Map<string, readonly Piece[]>;
+  /** Of groups that may have any number: they were made in turns. */
+  rows: Map<string, readonly Row[]>;
   /** Which rows are not to be there any more. */
   readonly obsolete: Map<string, readonly Row[]>;
   /** Once that is committed. */
@@ -174,7 +176,7 @@ export class HistoryTarget implements Target {
 
   async flush(session: Session, groups: readonly string[], manner: Manner): Promise<Flushed> {
     const watched = await this.#store.watched(session);
-    const made: Made = { watched, news: new Map(), obsolete: new Map(), upTo: new Map() };
+    const made: Made = { watched, news: new Map(), rows: new Map(), obsolete: new Map(), upTo: new Map() };
     let deleted = 0;
     const done = await flush(session, groups, {
       ...manner,
@@ -182,10 +184,11 @@ export class HistoryTarget implements Target {
       statements: this.#statements,
       prepare: async (own, some) => {
         made.news = new Map();
+        made.rows = new Map();
         const more = await this.#merge(own, some, made);
         await this.#merge(own, more, made);
       },
-      rows: (group) => made.news.get(group)?.map(historyRow) ?? [],
+      rows: (group) => made.rows.get(group) ?? made.news.get(group)?.map(historyRow) ?? [],
       // Of most groups nothing is to be written: that is no reason to delete what is there.
       mayDelete: () => false,
       leave: async (own, poison) => {
@@ -223,10 +226,18 @@ export class HistoryTarget implements Target {
       for (const some of turns(heard)) {
         for (const one of some) {
           const archived = { found: found.get(one.group) ?? [], watched: made.watched, horizon };
-          const done = newsOf(one, archived) ?? (await inTurns(differences(one, archived)));
-          if (!done) again.push(one.group);
-          made.news.set(one.group, done?.news ?? []);
-          if (done && done.gone.length > 0) made.obsolete.set(one.group, done.gone);
+          const news = newsOf(one, archived);
+          if (news) {
+            made.news.set(one.group, news);
+            continue;
+          }
+          const done = await inTurns(differences(one, archived));
+          if (done === undefined) {
+            again.push(one.group);
+            continue;
+          }
+          made.rows.set(one.group, done.news);
+          if (done.gone.length > 0) made.obsolete.set(one.group, done.gone);
         }
         await TURNS.next();
       }

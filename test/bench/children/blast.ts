@@ -1,4 +1,4 @@
-import { connectTo } from './lone-connection.ts';
+import { connectTo } from './one-connection.ts';
 
 export interface Target {
   readonly url: string;

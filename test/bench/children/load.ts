@@ -33,8 +33,10 @@ answering({
     globalThis.gc?.();
     probing = probe(url, everyMs, () => drawn(paths));
   },
+  /** Rejects where a connection ended meanwhile: what is measured answers every request. Whether it was a 200 does not matter. */
   probed: () => {
     probing?.stop();
+    if (probing?.broken) throw probing.broken;
     const waits = probing?.waits ?? [];
     return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
   },

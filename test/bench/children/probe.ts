@@ -1,66 +1,96 @@
-import { connectTo } from './lone-connection.ts';
-import type { LoneConnection } from './lone-connection.ts';
+import { connectTo } from './one-connection.ts';
+import type { OneConnection } from './one-connection.ts';
 
 const CONNECTIONS = 16;
 
 export interface Probe {
-  /** Milliseconds, of what has been answered until now. */
+  /** Milliseconds. Those that are not answered yet have waited until `stop`. */
   readonly waits: readonly number[];
+  /** Why a connection ended before `stop`; undefined: none did. */
+  readonly broken: Error | undefined;
   stop(): void;
 }
 
-/** One GET every few milliseconds, whatever becomes of those before it; its wait counts from when it was due, so that a stall is not left out. */
+/**
+ * One GET every few milliseconds, whatever becomes of those before it; its wait counts from when it was due, so that a stall is not left
+ * out. Whose connection ends waits for another one.
+ */
 export function probe(url: string, everyMs: number, pathOf: () => string): Probe {
-  const waits: number[] = [];
+  return new Probing(url, everyMs, pathOf);
+}
+
+class Probing implements Probe {
+  readonly waits: number[] = [];
+  broken: Error | undefined;
+  readonly #url: string;
+  readonly #everyMs: number;
+  readonly #pathOf: () => string;
   /** When those were due that wait for a connection. */
-  const due: number[] = [];
+  readonly #due: number[] = [];
   /** The longest idle first, so that none is idle for so long that it is closed. */
-  const idle: Asker[] = [];
-  const open = new Set<LoneConnection>();
-  interface Asker {
-    ask(since: number): void;
+  readonly #idle: OneConnection[] = [];
+  /** Since when each waits for its answer; undefined: it is idle, or not there yet. */
+  readonly #open = new Map<OneConnection, number | undefined>();
+  readonly #timer: NodeJS.Timeout;
+  #isStopped = false;
+
+  constructor(url: string, everyMs: number, pathOf: () => string) {
+    this.#url = url;
+    this.#everyMs = everyMs;
+    this.#pathOf = pathOf;
+    for (let i = 0; i < CONNECTIONS; i++) this.#connect();
+    this.#timer = setInterval(() => {
+      this.#due.push(performance.now());
+      this.#ask();
+    }, everyMs);
   }
-  const next = (): void => {
-    while (idle.length > 0 && due.length > 0) idle.shift()?.ask(due.shift() ?? 0);
-  };
-  const connect = (): void => {
-    let since = 0;
-    const asker: Asker = {
-      ask: (at) => {
-        since = at;
-        connection.get(pathOf());
-      },
-    };
-    const free = (): void => {
-      idle.push(asker);
-      next();
-    };
-    const connection = connectTo(url, {
-      connected: free,
+
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    const now = performance.now();
+    for (const since of [...this.#open.values(), ...this.#due]) if (since !== undefined) this.waits.push(now - since);
+    for (const connection of this.#open.keys()) connection.close();
+  }
+
+  #ask(): void {
+    while (this.#idle.length > 0) {
+      const since = this.#due.shift();
+      if (since === undefined) return;
+      const connection = this.#idle.shift() as OneConnection;
+      this.#open.set(connection, since);
+      connection.get(this.#pathOf());
+    }
+  }
+
+  #connect(): void {
+    if (this.#isStopped) return;
+    const connection = connectTo(this.#url, {
+      connected: () => this.#free(connection),
       answered: () => {
-        waits.push(performance.now() - since);
-        free();
+        const since = this.#open.get(connection);
+        if (this.#isStopped || since === undefined) return;
+        this.waits.push(performance.now() - since);
+        this.#free(connection);
       },
-      closed: () => {
-        if (idle.includes(asker)) idle.splice(idle.indexOf(asker), 1);
-        if (open.delete(connection)) setTimeout(connect, everyMs);
+      closed: (error) => {
+        if (this.#isStopped) return;
+        this.broken = error ?? new Error('the server has closed a connection');
+        const at = this.#idle.indexOf(connection);
+        if (at >= 0) this.#idle.splice(at, 1);
+        const since = this.#open.get(connection);
+        this.#open.delete(connection);
+        if (since !== undefined) this.#due.unshift(since);
+        setTimeout(() => this.#connect(), this.#everyMs);
       },
     });
-    open.add(connection);
-  };
-  for (let i = 0; i < CONNECTIONS; i++) connect();
-  const timer = setInterval(() => {
-    due.push(performance.now());
-    next();
-  }, everyMs);
-  return {
-    waits,
-    stop: () => {
-      clearInterval(timer);
-      for (const connection of open) {
-        open.delete(connection);
-        connection.close();
-      }
-    },
-  };
+    this.#open.set(connection, undefined);
+  }
+
+  #free(connection: OneConnection): void {
+    this.#open.set(connection, undefined);
+    this.#idle.push(connection);
+    this.#ask();
+  }
 }

@@ -26,26 +26,6 @@ test('every element of an array is quoted, and what ends a quote is escaped', ()
   assert.equal(array(['a', null, 'NULL']), '{"a",NULL,"NULL"}');
 });
 
-test('a text that is put together as bytes is the same text, however long it becomes, and is the next one after it', () => {
-  const pieces = fc.array(
-    fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', 'é', '\ud83d\ude00', '\ud800', '\n')),
-  );
-  fc.assert(
-    fc.property(fc.array(pieces, { maxLength: 3 }), (texts) => {
-      const bytes = new ByteText(4);
-      const taken = texts.map((some) => {
-        for (const text of some) bytes.text(text);
-        bytes.byte(10);
-        assert.equal(bytes.length, bytes.view().length);
-        return bytes.take();
-      });
-      for (const [i, some] of texts.entries())
-        assert.deepEqual(taken[i], Buffer.from([...some, '\n'].map((text) => text.toWellFormed()).join('')));
-      assert.equal(bytes.length, 0);
-    }),
-  );
-});
-
 test('a line of COPY ends where its row ends, whatever its values hold', () => {
   const lines = new ByteText(8);
   copyLine(lines, ['a\tb', null, '', '\\N', 'c\r\n'], 'digest');

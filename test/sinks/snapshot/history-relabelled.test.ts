@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { atOnce } from '../../../src/index/history/steps.ts';
+import type { Piece } from '../../../src/index/history/piece.ts';
 import type { Pod } from '../../../src/pod.ts';
+import { groupKey } from '../../../src/sinks/postgres/mirrored-table.ts';
+import { HistoryTarget } from '../../../src/sinks/snapshot/history-target.ts';
 import { makePod } from '../../index/make-pod.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
@@ -112,4 +115,82 @@ test('pieces are made in steps, in which thousands of them are not looked at', (
   assert.ok([...world.recorder.pieces(X, 'a')].length > 4 * (5_000 / 500));
   assert.equal(atOnce(world.recorder.pieces(X, 'a')).length, 5_000);
   assert.equal(atOnce(world.recorder.pieces(X, 'a', '5990')).length, 10);
+});
+
+test('rows of a pod that has thousands are made in turns, so that no lookup waits for all of them', async () => {
+  const count = 10_000;
+  let [madeNow, most, made] = [0, 0, 0];
+  /** Of each row its namespace is read once. */
+  const holder = (label: number): Piece['holder'] => ({
+    uid: 'a',
+    get namespace() {
+      most = Math.max(most, ++madeNow);
+      return 'default';
+    },
+    name: 'a',
+    labels: { label: String(label) },
+    serviceAccount: '',
+    nodeName: '',
+    workload: undefined,
+    hostNetwork: false,
+  });
+  const pieces = Array.from({ length: count }, (_, i): Piece => {
+    const isLast = i === count - 1;
+    return {
+      ip: X,
+      holder: holder(i),
+      heldFrom: 0,
+      from: i,
+      until: isLast ? undefined : i + 1,
+      goesOn: !isLast,
+      terminatingFrom: undefined,
+      finishedFrom: undefined,
+      sinceVersion: String(1_000_000 + i),
+      terminatingVersion: undefined,
+      finishedVersion: undefined,
+      untilVersion: isLast ? undefined : String(1_000_001 + i),
+    };
+  });
+  const target = new HistoryTarget({
+    schema: 's',
+    cluster: 'c',
+    source: { synced: true },
+    retentionMs: 3_600_000,
+    recorded: {
+      isReady: true,
+      intervals: count,
+      now: () => count,
+      keys: () => [],
+      pieces: function* () {
+        yield;
+        return pieces;
+      },
+      isHeld: () => true,
+      stretches: () => [{ from: 0, until: count, sinceVersion: '999999', untilVersion: '2000000' }],
+      onChange: () => () => {},
+    },
+  });
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const session = {
+    query: async () => [],
+    write: async (_sql: string, values: readonly unknown[] = []) => {
+      made += Array.isArray(values[1]) ? values[1].length : 0;
+      return 0;
+    },
+    copyIn: async () => {},
+  };
+  let turn: NodeJS.Immediate = setImmediate(function again() {
+    madeNow = 0;
+    turn = setImmediate(again);
+  });
+  await target.flush(session, [groupKey([X, 'a'])], {
+    batch: count,
+    copy: true,
+    careful: false,
+    enter: nextTurn,
+    leave: nextTurn,
+  });
+  clearImmediate(turn);
+  assert.equal(made, count);
+  assert.ok(most <= 1_000, `${most} rows in one turn`);
 });

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /** One keep-alive connection that asks one thing at a time. Nothing but a socket, for load that costs more than what it measures measures itself. */
-export interface LoneConnection {
+export interface OneConnection {
   /** `headers`: lines, each with its end. */
   get(path: string, headers?: string): void;
   close(): void;
@@ -18,7 +18,7 @@ export interface Listener {
 }
 
 /** Answers must have a `Content-Length`: another one is an error. */
-export function connectTo(url: string, { connected, answered, closed }: Listener): LoneConnection {
+export function connectTo(url: string, { connected, answered, closed }: Listener): OneConnection {
   const { host, hostname, port } = new URL(url);
   const socket = createConnection(Number(port), hostname);
   let pending: Buffer | undefined;

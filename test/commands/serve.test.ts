@@ -57,8 +57,22 @@ test('a second signal ends it at once', async (t) => {
   await process.untilReady();
   process.child.signal('SIGTERM');
   await until('not ready', async () => !(await process.ready()), { everyMs: 5 });
+  await sleep(300);
   process.child.signal('SIGTERM');
   assert.equal(await ended(process), '1');
+});
+
+test('a signal that is delivered twice, as npm and `timeout` do it, is one', async (t) => {
+  const simulator = await simulated(t);
+  for (const betweenMs of [0, 1, 20]) {
+    const process = await serving(t, simulator, { SHUTDOWN_DELAY: '0' });
+    await process.untilReady();
+    process.child.signal('SIGINT');
+    if (betweenMs > 0) await sleep(betweenMs);
+    process.child.signal('SIGINT');
+    assert.equal(await ended(process), '0', process.logged().join('\n'));
+    assert.ok(process.logged().some((line) => line.includes('"closed"')));
+  }
 });
 
 test('SIGTERM in the middle of a sync, at many points: no half index is ever visible, and the end is clean', async (t) => {

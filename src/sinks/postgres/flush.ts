@@ -56,7 +56,6 @@ export function withDigest(table: MirroredTable, row: Row): Row {
 
 /** 128 bits. No value that Postgres takes holds a NUL, so that no two rows give the same text. */
 export function digestOf(row: Row): string {
-  DIGESTED.clear();
   for (const value of row) {
     if (value !== null) {
       DIGESTED.byte(1);
@@ -64,7 +63,9 @@ export function digestOf(row: Row): string {
     }
     DIGESTED.byte(0);
   }
-  return hash('sha256', DIGESTED.view(), 'hex').slice(0, 32);
+  const digest = hash('sha256', DIGESTED.view(), 'hex').slice(0, 32);
+  DIGESTED.clear();
+  return digest;
 }
 
 /** Written and read in one step. */

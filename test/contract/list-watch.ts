@@ -129,10 +129,14 @@ export function listWatchContract(open: () => Promise<Subject>): void {
         test('a bookmark comes some two seconds before the end of a watch that nothing else reached', async () => {
           const { pods } = await five();
           const { version } = await client.list(`${pods}?limit=1`, accept);
-          await subject.bump();
-          await client.list(`${pods}?limit=1`, accept); // a consistent read makes the watch cache look
           const path = `${pods}?watch=1&timeoutSeconds=6&allowWatchBookmarks=true&resourceVersion=${version}`;
-          const events = await client.watch(path, accept);
+          let events: Awaited<ReturnType<typeof client.watch>> = [];
+          // A real API server promises none: one that has too much to do leaves it out.
+          for (let attempt = 0; attempt < 3 && events.length === 0; attempt++) {
+            await subject.bump();
+            await client.list(`${pods}?limit=1`, accept); // a consistent read makes the watch cache look
+            events = await client.watch(path, accept);
+          }
           assert.ok(events.length > 0);
           for (const { type, version: reached, initialEventsEnd } of events) {
             assert.deepEqual([type, initialEventsEnd], ['BOOKMARK', false]);

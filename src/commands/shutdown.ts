@@ -25,7 +25,8 @@ export function onShutdown({ log, delayMs, close }: ShutdownOptions): () => void
   const graceful = closeWithGrace(
     {
       delay: delayMs + DRAIN_MS,
-      // Between its first listener and its second one there is none: a signal that comes then ends the process.
+      // Ours are caught here: between its first listener and its second one there is none, and a signal that comes then ends the process.
+      // Those of a crash would only be caught to come again.
       skip: [...SIGNALS, 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'SIGUSR2', 'beforeExit'],
       logger: { error: (err: unknown) => log.error({ err }, 'the end was not in order') },
       onTimeout: (delay) => log.error({ delay }, 'still not closed: ending all the same'),

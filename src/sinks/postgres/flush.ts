@@ -51,8 +51,13 @@ export interface Flushed {
 
 /** The row as it is written, with its digest where the table has one. */
 export function withDigest(table: MirroredTable, row: Row): Row {
-  return table.digest === undefined ? row : [...row, digestOf(row)];
+  const digest = digestIn(table, row);
+  return digest === undefined ? row : [...row, digest];
 }
+
+/** undefined: the table has none. */
+const digestIn = ({ digest }: MirroredTable, row: Row): string | undefined =>
+  digest === undefined ? undefined : digestOf(row);
 
 /** 128 bits. No value that Postgres takes holds a NUL, so that no two rows give the same text. */
 export function digestOf(row: Row): string {
@@ -135,14 +140,13 @@ async function stage(
 ): Promise<{ readonly name: string; readonly gone: readonly string[] }> {
   const gone: string[] = [];
   const text = new ByteText(2 * COPY_BYTES);
-  const hasDigest = table.digest !== undefined;
   async function* lines(some: readonly string[]): AsyncGenerator<Buffer> {
     let made = 0;
     for (const group of some) {
       const own = rows(group);
       if (own.length === 0) gone.push(group);
       for (const row of own.length === 0 ? [undefined] : own) {
-        if (row) copyLine(text, row, hasDigest ? digestOf(row) : undefined);
+        if (row) copyLine(text, row, digestIn(table, row));
         if (text.length >= COPY_BYTES) yield text.take();
         if (++made % PER_TURN === 0) await TURNS.next();
       }

@@ -22,3 +22,11 @@ test('a text that is put together as bytes is the same text, however long it bec
     }),
   );
 });
+
+test('what one huge text took is given back', () => {
+  const bytes = new ByteText(4);
+  bytes.text('x'.repeat(1_000));
+  const { buffer } = bytes.view();
+  bytes.clear();
+  assert.ok(buffer.byteLength >= 1_000 && bytes.view().buffer.byteLength === 4);
+});

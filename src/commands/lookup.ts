@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream';
 import { formatDuration } from '../duration.ts';
-import { INSTANT, instantOf } from '../http/instant.ts';
 import { firstToken } from './token-file.ts';
 import { askServer, LookupError } from './lookup/ask.ts';
 import type { Result } from './lookup/ask.ts';
+import { pastTime } from './lookup/past-time.ts';
 import { render } from './lookup/render.ts';
 import type { Format } from './lookup/formats.ts';
 
@@ -43,8 +43,7 @@ export async function lookup({
   complain,
   signal,
 }: LookupOptions): Promise<number> {
-  // Of a batch podwhois would say of each address that it is a wrong request, and not why.
-  if (at !== undefined && instantOf(at, 0) === undefined) throw new LookupError(`--at: expected ${INSTANT}`);
+  const then = at === undefined ? undefined : pastTime('--at', at);
   const ips: string[] = [];
   let read: readonly string[] | undefined;
   for (const address of addresses) {
@@ -55,7 +54,7 @@ export async function lookup({
   const token = tokenFile === undefined ? undefined : await firstToken(tokenFile);
   let ageMs = 0;
   const onAge = (ms: number): void => void (ageMs = Math.max(ageMs, ms));
-  const results = await askServer({ server, token, signal, onAge }, { ips, at });
+  const results = await askServer({ server, token, signal, onAge }, { ips, at: then });
   write(rendered(results, format));
   // Of the past it says nothing, for that does not depend on it.
   if (at === undefined && ageMs > OLD_MS) {

@@ -47,7 +47,7 @@ Examples:
   K8S_API_SERVER=http://127.0.0.1:8001 podwhois serve  through kubectl proxy; inside a cluster nothing is to be set
   podwhois serve --namespace shop,default --log-format text
   podwhois lookup 10.42.0.5 -o json
-  podwhois lookup 10.42.0.5 --at -15m                  who had it a quarter of an hour ago
+  podwhois lookup 10.42.0.5 --at 15m                   who had it a quarter of an hour ago
   podwhois history 10.42.0.5                           who had it when
   kubectl logs proxy | grep -o '10[.0-9]*' | podwhois lookup -
 
@@ -91,6 +91,8 @@ export function createProgram(
     .command('sql')
     .description("ask a running demo's Postgres")
     .addArgument(new Argument('<query>', 'in SQL'))
+    // It may begin with a comment.
+    .allowUnknownOption()
     .addOption(
       new Option('--postgres-port <number>', 'where that Postgres listens').argParser(portNumber).default(15_432),
     )
@@ -108,7 +110,7 @@ export function createProgram(
     .addOption(
       new Option('-o, --output <format>', 'how to write the answers').choices(FORMATS).default('table' as const),
     )
-    .addOption(new Option('--at <time>', 'who had them then: 2026-11-20T14:03:00Z, or -15m: so long ago'))
+    .addOption(new Option('--at <time>', 'who had them then: 2026-11-20T14:03:00Z, or 15m: so long ago'))
     .addHelpText('after', EXIT_CODES.lookup)
     .action(async (addresses, { output, at }, command) => {
       const settings = readSettings(LOOKUP, givenFor(command, LOOKUP, edge.environment));

@@ -18,6 +18,8 @@ export interface PastDecision {
   readonly code?: ErrorCode;
   readonly reason?: MissReason | PastMissReason;
   readonly candidates?: readonly Candidate[];
+  /** Where the code leaves open what is to be changed. */
+  readonly message?: string;
   /** JSON, all ASCII. */
   readonly body: string;
 }
@@ -113,14 +115,16 @@ function questionOf({ ip: address, at }: AsGiven, now: number | undefined): Past
   if (ip === undefined) return refuse('invalid', 'invalid_ip', ERRORS.invalid_ip.meaning);
   if (now === undefined) return refuse('not_synced', 'not_synced', ERRORS.not_synced.meaning);
   const time = instantOf(at, now);
-  if (time === undefined) return refuse('invalid', 'invalid_request', `at: expected ${INSTANT}`);
-  if (time > now) return refuse('invalid', 'invalid_request', 'at: lies in the future');
+  if (time === undefined) return refuseTime(`at: expected ${INSTANT}`);
+  if (time > now) return refuseTime('at: lies in the future');
   return { ip, time };
 }
 
 function refuse(outcome: PastOutcome, code: ErrorCode, message: string): PastDecision {
   return { outcome, status: ERRORS[code].status, code, body: asciiJson(errorBody(code, message)) };
 }
+
+const refuseTime = (message: string): PastDecision => ({ ...refuse('invalid', 'invalid_request', message), message });
 
 function miss(reason: MissReason | PastMissReason, meaning: string): PastDecision {
   // "no pod has it" is about now.

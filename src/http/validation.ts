@@ -9,9 +9,22 @@ interface ValidationError {
 
 /** The first thing that is wrong with a query or a body, in words. */
 export function explain(errors: readonly ValidationError[], part: string | undefined): Problem {
-  const error = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? errors[0];
+  const error = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? nearest(errors);
   return new Problem('invalid_request', error ? sentence(error, part === 'body') : 'malformed');
 }
+
+/** Of what may be one of several it says first that it is not the first of them: what is wrong inside of another one says more. */
+function nearest(errors: readonly ValidationError[]): ValidationError | undefined {
+  const [first] = errors;
+  const union = errors.find(({ keyword }) => keyword === 'anyOf');
+  const isInside = ({ keyword, instancePath }: ValidationError): boolean =>
+    keyword !== 'anyOf' && (keyword !== 'type' || instancePath !== union?.instancePath);
+  return union && first ? (errors.find(isInside) ?? { ...first, message: eitherOf(errors) }) : first;
+}
+
+/** The types that a value is none of. */
+const eitherOf = (errors: readonly ValidationError[]): string =>
+  `must be ${errors.flatMap(({ keyword, params }) => (keyword === 'type' ? String((params as { type: unknown }).type) : [])).join(' or ')}`;
 
 function sentence({ keyword, instancePath, params, message }: ValidationError, inBody: boolean): string {
   if (keyword === 'additionalProperties') {

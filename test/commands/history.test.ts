@@ -146,7 +146,7 @@ test('a --since that is neither duration nor time says how a day is written, and
   ] as const) {
     const { code, stderr } = await podwhois(['history', '10.42.0.5', flag, text, '--server', url]);
     assert.equal(code, 2);
-    assert.match(stderr, new RegExp(`${flag}: expected a duration, such as 24h \\(a day\\) or 720h`));
+    assert.match(stderr, new RegExp(`${flag}: expected a duration, such as 15m, 24h \\(a day\\) or 720h`));
   }
   assert.deepEqual(asked, []);
 });
@@ -170,8 +170,13 @@ test('lookup --at asks who had the addresses then', async (t) => {
   const both = await podwhois(['lookup', '10.42.0.5', '10.42.0.6', '--at', '-15m', '--server', many.url]);
   assert.equal(both.code, 1);
   assert.match(both.stdout, /none \(not-observed\)\n.*none \(not-observed\)\n$/);
+  await podwhois(['lookup', '10.42.0.5', '--at', '15m', '--server', one.url]);
   assert.deepEqual(
     [...one.asked, ...many.asked],
-    ['GET /pod?ip=10.42.0.5&at=-15m', 'POST /pods/lookup {"ips":["10.42.0.5","10.42.0.6"],"at":"-15m"}'],
+    [
+      'GET /pod?ip=10.42.0.5&at=-15m',
+      'GET /pod?ip=10.42.0.5&at=-15m',
+      'POST /pods/lookup {"ips":["10.42.0.5","10.42.0.6"],"at":"-15m"}',
+    ],
   );
 });

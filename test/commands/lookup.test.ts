@@ -128,7 +128,7 @@ test('of a time in which nobody was watching it is said who had the address befo
 
 test('what --at holds and is no time is told as such, however many addresses there are, and not asked about', async () => {
   await using server = await cannedPodwhois({});
-  for (const at of ['15m', 'yesterday', '2026-11-20 14:03:00', '']) {
+  for (const at of ['15', '30d', '--15m', 'yesterday', '2026-11-20 14:03:00', '']) {
     const { code, stdout, stderr } = await podwhois([
       'lookup',
       '10.0.0.1',
@@ -139,7 +139,7 @@ test('what --at holds and is no time is told as such, however many addresses the
       server.url,
     ]);
     assert.deepEqual([code, stdout], [2, '']);
-    assert.match(stderr, /^podwhois: --at: expected a time such as .*, or -15m: so long ago\n$/);
+    assert.match(stderr, /^podwhois: --at: expected a duration, such as 15m, .*: so long ago; or a time such as .*\n$/);
   }
 });
 

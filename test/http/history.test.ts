@@ -260,11 +260,24 @@ test('POST /pods/lookup takes a time for all, and one for each address', async (
       [X, 'soon', 400, 'invalid_request'],
     ],
   );
+  const [soon, future] = (await post({ ips: ['soon', '2999-01-01T00:00:00Z'].map((at) => ({ ip: X, at })) })).json[
+    'results'
+  ] as Record<string, unknown>[];
+  assert.match(String(soon?.['message']), /^at: expected a time such as .*, or -15m: so long ago$/);
+  assert.deepEqual([future?.['status'], future?.['message']], [400, 'at: lies in the future']);
   source.age = 1e9;
   assert.equal((await post({ ips: [{ ip: X, at: '-1s' }] })).status, 200);
   assert.equal((await post({ ips: [{ ip: X, at: '-1s' }, X] })).status, 503);
-  for (const wrong of [{ ips: [{ at: '-1s' }] }, { ips: [{ ip: X, when: '-1s' }] }, { ips: [1] }, { ips: [], at: 1 }]) {
-    assert.equal((await post(wrong)).status, 400, JSON.stringify(wrong));
+  for (const [wrong, message] of [
+    [{ ips: [{ at: '-1s' }] }, 'body, ips/0: must have required properties ip'],
+    [{ ips: [X, { ip: 1 }] }, 'body, ips/1/ip: must be string'],
+    [{ ips: [{ ip: X, at: 1 }] }, 'body, ips/0/at: must be string'],
+    [{ ips: [{ ip: X, when: '-1s' }] }, 'body: unknown key "when"'],
+    [{ ips: [1] }, 'body, ips/0: must be string or object'],
+    [{ ips: [], at: 1 }, 'body, at: must be string'],
+  ] as const) {
+    const { status, json } = await post(wrong);
+    assert.deepEqual([status, json['message']], [400, message]);
   }
 });
 

@@ -1,6 +1,6 @@
-import { parseDuration } from '../../duration.ts';
-import { agentFor, exchange, LookupError, isRecord, notPodwhois } from './ask.ts';
+import { agentFor, exchange, isRecord, notPodwhois } from './ask.ts';
 import type { Target } from './ask.ts';
+import { pastTime } from './past-time.ts';
 
 /** What `GET /pods/history` answers, all of its pages. */
 export interface History {
@@ -30,8 +30,8 @@ export interface Asked {
 /** Asks for who held an address. Throws `LookupError`, for a time that is none too. */
 export async function askHistory(target: Target, { ip, since, until, limit = Infinity }: Asked): Promise<History> {
   const query = new URLSearchParams({ ip });
-  if (since !== undefined) query.set('since', timeOf('--since', since));
-  if (until !== undefined) query.set('until', timeOf('--until', until));
+  if (since !== undefined) query.set('since', pastTime('--since', since));
+  if (until !== undefined) query.set('until', pastTime('--until', until));
   const agent = agentFor(target);
   const history: Readonly<Record<string, unknown>>[] = [];
   try {
@@ -49,16 +49,6 @@ export async function askHistory(target: Target, { ip, since, until, limit = Inf
   } finally {
     await agent.destroy();
   }
-}
-
-/** As the HTTP interface wants it. What is no duration and has the colons of a time is left to podwhois to read. */
-function timeOf(flag: string, text: string): string {
-  if (text.includes(':')) return text;
-  const duration = text.startsWith('-') ? text.slice(1) : text;
-  if (parseDuration(duration) !== undefined) return `-${duration}`;
-  throw new LookupError(
-    `${flag}: expected a duration, such as 24h (a day) or 720h (thirty): so long ago; or a time such as 2026-11-20T14:03:00Z`,
-  );
 }
 
 function isAnswer(body: unknown): body is History {

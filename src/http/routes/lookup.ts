@@ -95,6 +95,7 @@ const Result = Type.Object({
   status: Type.Integer({ description: 'what /pod?ip= would answer' }),
   code: Type.Optional(Type.Index(ErrorAnswer, ['code'])),
   reason: Type.Optional(Reason),
+  message: Type.Optional(Type.String({ description: 'what is wrong with at' })),
   candidates: Type.Optional(Type.Index(ErrorAnswer, ['candidates'])),
   at: Type.Optional(Type.String({ description: 'as it was given' })),
   pod: Type.Optional(Type.Union([PodRef, PastPod])),
@@ -194,7 +195,10 @@ const isOfThePast = (question: { readonly ip: string; readonly at?: string | und
 
 const OVERLOADED = { status: ERRORS.overloaded.status, code: 'overloaded' } as const;
 
-function whyNot({ status, code, reason, candidates }: Partial<Omit<Decision | PastDecision, 'body'>>): string {
+type WhyNot = Partial<Pick<PastDecision, 'status' | 'code' | 'reason' | 'message' | 'candidates'>>;
+
+function whyNot({ status, code, reason, message, candidates }: WhyNot): string {
   const why = reason === undefined ? '' : `,"reason":"${reason}"`;
-  return `,"status":${status},"code":"${code}"${why}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
+  const what = message === undefined ? '' : `,"message":${asciiJson(message)}`;
+  return `,"status":${status},"code":"${code}"${why}${what}${candidates ? `,"candidates":${asciiJson(candidates)}` : ''}}`;
 }

@@ -91,7 +91,6 @@ export class Database {
       password: async () => await access.password(),
       application_name: 'podwhois',
       connectionTimeoutMillis: limits.connect,
-      query_timeout: limits.query,
       keepAlive: true,
     };
     class Client extends PgClient {
@@ -134,11 +133,11 @@ export class Database {
     client.on('error', onError);
     try {
       // `pg` gives one result for each statement.
-      const begun: unknown = await client.query([this.#begin, ...first].join('; '));
+      const begun: unknown = await ask(client, this.#limits.query, [this.#begin, ...first].join('; '));
       const results = begun as readonly QueryResult<object>[];
       const rows = results.slice(results.length - first.length).map((one) => one.rows);
       const result = await work(sessionOf(client, this.#limits.query), rows);
-      await client.query('COMMIT');
+      await ask(client, this.#limits.query, 'COMMIT');
       return result;
     } catch (error) {
       // What the event says is the reason; what a statement says after it is only that there is no connection.
@@ -183,11 +182,34 @@ const destroy = (client: PgClient): void => {
 const parameterOf = (value: Parameter): Scalar =>
   typeof value === 'object' && value !== null ? array(value.map((one) => one?.toString() ?? null)) : value;
 
+/**
+ * Rejects when there is no answer in time, and has destroyed the connection then. With a callback and a time limit of our own: where `pg` gives a promise, or
+ * has the limit, V8 holds the rows for those of the statement before them, which may be dead and old. So all rows that were ever read would wait
+ * for a collection of the old generation (8.22; 60 % of what was read, 0.1 % now).
+ */
+const ask = (
+  client: PoolClient,
+  timeoutMs: number,
+  sql: string,
+  values: readonly Parameter[] = [],
+): Promise<QueryResult<object>> =>
+  new Promise((resolve, reject) => {
+    const limit = setTimeout(() => {
+      reject(new Error(`no answer within ${timeoutMs} ms`));
+      destroy(client);
+    }, timeoutMs);
+    client.query<object>(sql, values.map(parameterOf), (error: Error | undefined, result) => {
+      clearTimeout(limit);
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });
+
 function sessionOf(client: PoolClient, timeoutMs: number): Session {
   return {
     query: async <R>(sql: string, values?: readonly Parameter[]) =>
-      (await client.query(sql, values?.map(parameterOf))).rows as R[],
-    write: async (sql, values) => (await client.query(sql, values?.map(parameterOf))).rowCount ?? 0,
+      (await ask(client, timeoutMs, sql, values)).rows as R[],
+    write: async (sql, values) => (await ask(client, timeoutMs, sql, values)).rowCount ?? 0,
     async copyIn(sql, lines) {
       // A COPY that is broken off must not be ended in order: what was sent of it would count.
       const limit = setTimeout(() => destroy(client), timeoutMs);

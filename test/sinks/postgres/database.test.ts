@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { Session as Profiler } from 'node:inspector/promises';
+import type { HeapProfiler } from 'node:inspector';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -245,3 +247,38 @@ test('after one connection has broken the others are not used again: a failover 
     await database.close();
   }
 });
+
+test('what was read is gone with the next short collection of garbage: dead statements hold no rows', async () => {
+  const database = open();
+  // 5 KB a row.
+  const columns = Array.from({ length: 20 }, (_, i) => `repeat('x', 200) || g || $1 AS c${i}`);
+  const read = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) {
+      await database.transaction(async (session) => {
+        const rows = await session.query(`SELECT ${columns.join(', ')} FROM generate_series(1, 200) AS g`, ['y']);
+        assert.equal(rows.length, 200);
+      });
+    }
+  };
+  const profiler = new Profiler();
+  profiler.connect();
+  try {
+    await read(20);
+    await profiler.post('HeapProfiler.enable');
+    // Of what is allocated from here on: that which outlives the collections of the young generation.
+    await profiler.post('HeapProfiler.startSampling', {
+      samplingInterval: 32_768,
+      includeObjectsCollectedByMajorGC: true,
+    });
+    await read(100);
+    const { profile } = await profiler.post('HeapProfiler.stopSampling');
+    const mb = bytesOf(profile.head) / 2 ** 20;
+    assert.ok(mb < 20, `${mb.toFixed(0)} MB of 100 have outlived it`);
+  } finally {
+    profiler.disconnect();
+    await database.close();
+  }
+});
+
+const bytesOf = ({ selfSize, children }: HeapProfiler.SamplingHeapProfileNode): number =>
+  children.reduce((sum, child) => sum + bytesOf(child), selfSize);

@@ -1,5 +1,6 @@
 import { fork, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { progress } from './rows.ts';
 
@@ -48,6 +49,16 @@ function schedule(policy: readonly string[], priority: number, pid: number | und
   const { status } = spawnSync('chrt', [...policy, '--pid', String(priority), String(pid)]);
   if (status !== 0) progress(`no right to "chrt ${policy.join(' ')}": who shares a core is waited for`);
 }
+
+/** How the image has V8 collect garbage. */
+export function imageFlags(): readonly string[] {
+  const [, entrypoint = '[]'] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(DOCKERFILE, 'utf8')) ?? [];
+  const flags = (JSON.parse(entrypoint) as string[]).filter((one) => /^--(?:max|no)-/.test(one));
+  if (flags.length === 0) throw new Error('the Dockerfile has no ENTRYPOINT with flags for V8');
+  return flags;
+}
+
+const DOCKERFILE = new URL('../../Dockerfile', import.meta.url);
 
 /** The load that is measured with: what its own garbage stops it for would be counted as waits. */
 export const startLoad = (): Child =>

@@ -1,12 +1,9 @@
-import { startChild } from './child.ts';
+import { imageFlags, startChild } from './child.ts';
 import type { Child, Usage } from './child.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
 import { median, ratios, spread } from './statistics.ts';
 import type { Row } from './table.ts';
-
-/** The heap the image runs with; a bounded one is collected sooner. */
-const HEAP = ['--max-old-space-size=400', '--max-semi-space-size=16'];
 
 interface Kept {
   readonly peakRssMb: number;
@@ -22,7 +19,8 @@ const settled = async (child: Child, relists: number): Promise<void> => {
 
 /** Peak of the whole process over a first sync and a relist, and what is kept per pod. */
 export async function memory({ pods, rounds, smoke }: Scale): Promise<readonly Row[]> {
-  const execArgv = smoke ? [] : HEAP;
+  // A bounded heap is collected sooner.
+  const execArgv = smoke ? [] : imageFlags();
   const simulator = startChild('simulator', { core: 1 });
   const url = await simulator.ask<string>('start', { pods });
   await simulator.ask('warm', 'protobuf');

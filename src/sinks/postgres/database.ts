@@ -183,9 +183,8 @@ const parameterOf = (value: Parameter): Scalar =>
   typeof value === 'object' && value !== null ? array(value.map((one) => one?.toString() ?? null)) : value;
 
 /**
- * Rejects when there is no answer in time, and has destroyed the connection then. With a callback and a time limit of our own: where `pg` gives a promise, or
- * has the limit, V8 holds the rows for those of the statement before them, which may be dead and old. So all rows that were ever read would wait
- * for a collection of the old generation (8.22; 60 % of what was read, 0.1 % now).
+ * Rejects when there is no answer in time; the connection is destroyed then. With a callback, and a time limit of our own: where `pg` 8.23 gives a
+ * promise, or has the limit, what is left of one statement keeps the rows of later ones until V8 collects its whole heap (decision 11).
  */
 const ask = (
   client: PoolClient,

@@ -7,15 +7,19 @@ export interface Minute {
   readonly events: number;
   readonly p99: number;
   readonly stallMs: number;
-  readonly grownMb: number;
   readonly rssMb: number;
 }
 
+interface Grown {
+  /** In the minute after it. */
+  readonly grownMb: number;
+}
+
 export interface Round {
-  readonly off: Minute;
+  readonly off: Minute & Grown;
   readonly on: Minute;
   /** As `on`, with a database that swallows everything, and goes on not to answer. */
-  readonly hole: Minute;
+  readonly hole: Minute & Grown;
   /** Of each table's rows, milliseconds. */
   readonly lags: readonly (readonly number[])[];
   readonly walPerEvent: number;
@@ -67,8 +71,8 @@ export function rowsOf(
       met: median(ratio) <= 1.5,
     };
   };
-  const grown = of('hole', (one) => one.grownMb);
-  const grownOff = of('off', (one) => one.grownMb);
+  const grown = rounds.map(({ hole }) => hole.grownMb);
+  const grownOff = rounds.map(({ off }) => off.grownMb);
   const grownMore = grown.map((mb, round) => mb - (grownOff[round] ?? Number.NaN));
   return [
     ...tables.map((table, i): Row => {

@@ -85,7 +85,7 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
       answers.map(([ip]) => `/pod?ip=${ip}`),
     );
     await simulator.ask('churn', EVENTS);
-    return await minute(stage, ours, url);
+    return { ...(await minute(stage, ours, url)), grownMb: await growth(stage, ours) };
   });
   await simulator.ask('churn', 0);
   const schema = postgres.schema();
@@ -113,7 +113,7 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     const lags = await Promise.all(stage.readers.map((reader) => lagsIn(reader, made, stage)));
     progress(`${EVENTS} events/s, and Postgres has stopped, ${name}`);
     proxy.blackHole = true;
-    const hole = await minute(stage, ours, url);
+    const hole = { ...(await minute(stage, ours, url)), grownMb: await growth(stage, ours) };
     await simulator.ask('churn', 0);
     proxy.blackHole = false;
     proxy.cut();
@@ -175,11 +175,10 @@ async function isReady(url: string): Promise<boolean> {
 }
 
 /**
- * What the process does and keeps while lookups come at a steady rate. It is collected before it is warm, not right before the minute: that would be the only minute of its
- * life without a collection of V8's own, and with all its code to be compiled anew.
+ * What the process does while lookups come at a steady rate. V8 is left to itself: after a collection that we ask for, the next minute has none of its own, and those after it
+ * have many.
  */
 async function minute({ load, minuteMs, warmMs }: Stage, ours: Child, url: string): Promise<Minute> {
-  const [heap, collected] = [await ours.ask<number>('heap'), performance.now()];
   await load.ask('probe', { url, everyMs: 2 });
   await pause(warmMs);
   const [before, changes] = [await ours.ask<Usage>('usage'), await ours.ask<number>('changes')];
@@ -191,10 +190,15 @@ async function minute({ load, minuteMs, warmMs }: Stage, ours: Child, url: strin
   const after = await ours.ask<Usage>('usage');
   const seconds = (performance.now() - began) / 1000;
   const events = ((await ours.ask<number>('changes')) - changes) / seconds;
-  const minutes = (performance.now() - collected) / 60_000;
-  const grownMb = ((await ours.ask<number>('heap')) - heap) / 2 ** 20 / minutes;
   const { stallMs, peakRssMb: rssMb } = after;
-  return { cpuShare: (after.cpu - before.cpu) / seconds, events, p99, stallMs, grownMb, rssMb };
+  return { cpuShare: (after.cpu - before.cpu) / seconds, events, p99, stallMs, rssMb };
+}
+
+/** How much more the process keeps after so long, in MB. */
+async function growth({ minuteMs }: Stage, ours: Child): Promise<number> {
+  const before = await ours.ask<number>('heap');
+  await pause(minuteMs);
+  return ((await ours.ask<number>('heap')) - before) / 2 ** 20;
 }
 
 /** A row that is not there three intervals after the minute is counted as lost. */

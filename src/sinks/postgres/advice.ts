@@ -55,7 +55,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
   ],
   [/client password must be/, 'the server wants a password: set PGPASSWORD, PGPASSWORD_FILE or DATABASE_URL'],
   // A firewall that swallows what is sent, and something else that listens there.
-  [/due to connection timeout$|error establishing an SSL connection$/, UNREACHABLE],
+  [/due to connection timeout$|error establishing an SSL connection$|ended before it began$/, UNREACHABLE],
   // PgBouncer's words for what Postgres has codes of its own for; its code says no more than that the connection has failed.
   [/^(SASL|password) authentication failed/, WRONG_PASSWORD],
   [/^no such database/, NO_DATABASE],

@@ -166,11 +166,17 @@ export class Database {
     for (;;) {
       if (this.#broken) throw new Error('the connections to Postgres are closed');
       this.#tls = await tlsOf(this.#access);
-      const client = await this.#pool.connect();
+      const client = await this.#pool.connect().catch(endedEarly);
       if (this.#madeAt.get(client) === this.#age) return client;
       client.release(true);
     }
   }
+}
+
+/** `pg` says the same of a connection that breaks later, which says nothing of who listens there. */
+function endedEarly(error: unknown): never {
+  const isSilent = error instanceof Error && /^Connection terminated unexpectedly$/.test(error.message);
+  throw isSilent ? new Error('the connection was ended before it began', { cause: error }) : error;
 }
 
 /** Not by a farewell, which waits for a server that may be gone. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { Session as Profiler } from 'node:inspector/promises';
 import type { HeapProfiler } from 'node:inspector';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -230,6 +233,23 @@ test('what is wrong with the settings is told by their names, whatever pg makes 
   const error = await failure(database.transaction(async (session) => await session.query('SELECT 1')));
   assert.match(advice(error) ?? '', /PGHOST and PGPORT/);
   await database.close();
+});
+
+test('what listens there and is no Postgres is told by the settings that lead there', async () => {
+  const other = createServer((_request, response) => response.end()).listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  try {
+    for (const mode of ['disable', 'require']) {
+      const database = open({ PGHOST: '127.0.0.1', PGPORT: String(port), PGSSLMODE: mode });
+      const error = await failure(database.transaction(async (session) => await session.query('SELECT 1')));
+      assert.match(advice(error) ?? '', /no Postgres to be reached: see PGHOST and PGPORT/, mode);
+      assert.equal(classify(error), 'connection');
+      await database.close();
+    }
+  } finally {
+    other.close();
+  }
 });
 
 test('after one connection has broken the others are not used again: a failover breaks all', async () => {

@@ -98,6 +98,13 @@ test(
   },
 );
 
+test('whoever starts podwhois without the image is told the same flags for V8', () => {
+  const flags = execForm('ENTRYPOINT').filter((one) => one.startsWith('--') && !one.startsWith('--report-'));
+  assert.ok(flags.length > 0);
+  const operations = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  assert.ok(operations.includes(`\nnode ${flags.join(' ')} dist/podwhois.mjs serve\n`), flags.join(' '));
+});
+
 test('nobody is root in the image, and there is no shell form', () => {
   assert.deepEqual(argumentsOf(runStage, 'USER'), ['65532:65532']);
   assert.match(argumentsOf(runStage, 'FROM')[0] ?? '', /^gcr\.io\/distroless\/nodejs24-[a-z0-9]+:nonroot$/);

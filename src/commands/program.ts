@@ -91,8 +91,6 @@ export function createProgram(
     .command('sql')
     .description("ask a running demo's Postgres")
     .addArgument(new Argument('<query>', 'in SQL'))
-    // It may begin with a comment.
-    .allowUnknownOption()
     .addOption(
       new Option('--postgres-port <number>', 'where that Postgres listens').argParser(portNumber).default(15_432),
     )
@@ -215,6 +213,8 @@ const heading = (name: string): string => `${name.charAt(0).toUpperCase()}${name
 /** `serve` is the default: `podwhois --port 80` is `podwhois serve --port 80`. An unknown word is an unknown command all the same. */
 export function withDefaultCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
+  // Two dashes and white space are no option but SQL that begins with a comment.
+  args = args.map((one) => (/^--\s/.test(one) ? ` ${one}` : one));
   const isOwnOption = first !== undefined && ['-h', '--help', '-V', '--version'].includes(first);
   return first === undefined || (first.startsWith('-') && !isOwnOption) ? ['serve', ...args] : args;
 }

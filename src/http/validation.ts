@@ -13,28 +13,37 @@ export function explain(errors: readonly ValidationError[], part: string | undef
   return new Problem('invalid_request', error ? sentence(error, part === 'body') : 'malformed');
 }
 
-/** Of what may be one of several it says first that it is not the first of them: what is wrong inside of another one says more. */
+/**
+ * Of the first value that is wrong: one that may be of several kinds is said not to be the first of them, and what is wrong inside of it as another kind
+ * says more.
+ */
 function nearest(errors: readonly ValidationError[]): ValidationError | undefined {
   const [first] = errors;
-  const union = errors.find(({ keyword }) => keyword === 'anyOf');
+  const end = errors.findIndex(({ keyword }) => keyword === 'anyOf');
+  const union = errors[end];
+  const own = errors.slice(0, end).filter(({ instancePath }) => isWithin(instancePath, union?.instancePath));
+  if (!first || !union || own[0] !== first) return first;
   const isInside = ({ keyword, instancePath }: ValidationError): boolean =>
-    keyword !== 'anyOf' && (keyword !== 'type' || instancePath !== union?.instancePath);
-  return union && first ? (errors.find(isInside) ?? { ...first, message: eitherOf(errors) }) : first;
+    keyword !== 'type' || instancePath !== union.instancePath;
+  return own.find(isInside) ?? { ...first, message: `must be ${own.map(typeOf).join(' or ')}` };
 }
 
-/** The types that a value is none of. */
-const eitherOf = (errors: readonly ValidationError[]): string =>
-  `must be ${errors.flatMap(({ keyword, params }) => (keyword === 'type' ? String((params as { type: unknown }).type) : [])).join(' or ')}`;
+const isWithin = (path: string, outer = ''): boolean => path === outer || path.startsWith(`${outer}/`);
+
+const typeOf = ({ params }: ValidationError): string => String((params as { type: unknown }).type);
 
 function sentence({ keyword, instancePath, params, message }: ValidationError, inBody: boolean): string {
   if (keyword === 'additionalProperties') {
     const [unknown] = (params as { additionalProperties: readonly string[] }).additionalProperties;
-    return `${inBody ? 'body: unknown key' : 'unknown parameter'} ${JSON.stringify(String(unknown).slice(0, 64))}`;
+    const name = JSON.stringify(String(unknown).slice(0, 64));
+    return inBody ? `${inBodyAt(instancePath)}: unknown key ${name}` : `unknown parameter ${name}`;
   }
-  const where = instancePath.slice(1).slice(0, 64);
-  if (inBody) return `body${where === '' ? '' : `, ${where}`}: ${message}`;
+  if (inBody) return `${inBodyAt(instancePath)}: ${message}`;
+  const where = instancePath.slice(1, 65);
   // A query's values are text, or a list of texts where a name stands twice.
   if (keyword === 'type') return `${where}: given more than once`;
   const { allowedValues } = params as { allowedValues?: readonly string[] };
   return `${where}: ${allowedValues ? `expected one of ${allowedValues.join(', ')}` : message}`;
 }
+
+const inBodyAt = (path: string): string => (path === '' ? 'body' : `body, ${path.slice(1, 65)}`);

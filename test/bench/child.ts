@@ -53,7 +53,7 @@ function schedule(policy: readonly string[], priority: number, pid: number | und
 /** How the image has V8 collect garbage. */
 export function imageFlags(): readonly string[] {
   const [, entrypoint = '[]'] = /^ENTRYPOINT (.*)$/m.exec(readFileSync(DOCKERFILE, 'utf8')) ?? [];
-  const flags = (JSON.parse(entrypoint) as string[]).filter((one) => /^--(?:max|no)-/.test(one));
+  const flags = (JSON.parse(entrypoint) as string[]).slice(1, -1).filter((one) => !one.startsWith('--report-'));
   if (flags.length === 0) throw new Error('the Dockerfile has no ENTRYPOINT with flags for V8');
   return flags;
 }

@@ -272,8 +272,12 @@ test('POST /pods/lookup takes a time for all, and one for each address', async (
     [{ ips: [{ at: '-1s' }] }, 'body, ips/0: must have required properties ip'],
     [{ ips: [X, { ip: 1 }] }, 'body, ips/1/ip: must be string'],
     [{ ips: [{ ip: X, at: 1 }] }, 'body, ips/0/at: must be string'],
-    [{ ips: [{ ip: X, when: '-1s' }] }, 'body: unknown key "when"'],
+    [{ ips: [{ ip: X, when: '-1s' }] }, 'body, ips/0: unknown key "when"'],
     [{ ips: [1] }, 'body, ips/0: must be string or object'],
+    [{ ips: [X, 1, 2] }, 'body, ips/1: must be string or object'],
+    [{ ips: [X, 1, { ip: 2 }] }, 'body, ips/1: must be string or object'],
+    [{ ips: [{ ip: 2 }, 1] }, 'body, ips/0/ip: must be string'],
+    [{ ips: [1, {}], at: 1 }, 'body, ips/0: must be string or object'],
     [{ ips: [], at: 1 }, 'body, at: must be string'],
   ] as const) {
     const { status, json } = await post(wrong);

@@ -1,5 +1,6 @@
 import { isLabelValue } from '../../label-selector.ts';
 import { namespaceName } from '../../settings/parsers.ts';
+import { failureOf } from '../postgres/advice.ts';
 import type { Database, Log } from '../postgres/database.ts';
 import { LeaseLost } from '../postgres/lease.ts';
 import type { Lease } from '../postgres/lease.ts';
@@ -122,7 +123,7 @@ export class AbandonedRows {
       if (signal.aborted || err instanceof LeaseLost) return;
       this.#outcome = 'failing';
       log.warn(
-        { table: table.text, err },
+        { table: table.text, ...failureOf(err) },
         'rows of other namespaces stay: it is not known whether their Services are gone',
       );
     }

@@ -180,9 +180,15 @@ function endedEarly(error: unknown): never {
 }
 
 /** Not by a farewell, which waits for a server that may be gone. */
-const destroy = (client: PgClient): void => {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+const destroy = (client: PgClient, why?: Error): void => {
+  (client as unknown as { connection: { stream: { destroy(why?: Error): void } } }).connection.stream.destroy(why);
 };
+
+/** The client tells whoever waits for it why. Returns how to take that back. */
+function destroyAfter(client: PgClient, timeoutMs: number): () => void {
+  const limit = setTimeout(() => destroy(client, new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  return () => clearTimeout(limit);
+}
 
 /** `pg` makes the text of an array element by element, which costs three times as much. */
 const parameterOf = (value: Parameter): Scalar =>
@@ -199,12 +205,10 @@ const ask = (
   values: readonly Parameter[] = [],
 ): Promise<QueryResult<object>> =>
   new Promise((resolve, reject) => {
-    const limit = setTimeout(() => {
-      reject(new Error(`no answer within ${timeoutMs} ms`));
-      destroy(client);
-    }, timeoutMs);
-    client.query<object>(sql, values.map(parameterOf), (error: Error | undefined, result) => {
-      clearTimeout(limit);
+    const parameters = values.map(parameterOf);
+    const answered = destroyAfter(client, timeoutMs);
+    client.query<object>(sql, parameters, (error: Error | undefined, result) => {
+      answered();
       if (error) reject(error);
       else resolve(result);
     });
@@ -217,11 +221,11 @@ function sessionOf(client: PoolClient, timeoutMs: number): Session {
     write: async (sql, values) => (await ask(client, timeoutMs, sql, values)).rowCount ?? 0,
     async copyIn(sql, lines) {
       // A COPY that is broken off must not be ended in order: what was sent of it would count.
-      const limit = setTimeout(() => destroy(client), timeoutMs);
+      const sent = destroyAfter(client, timeoutMs);
       try {
         await pipeline(lines, client.query(copy.from(sql)));
       } finally {
-        clearTimeout(limit);
+        sent();
       }
     },
   };

@@ -98,6 +98,8 @@ export class Database {
         super({ ...config, ssl: tls() });
         clients.add(this);
         this.on('end', () => clients.delete(this));
+        // Between the pool's listener and the transaction's there is none, and an error that nobody hears ends the process. The next statement tells.
+        this.on('error', () => {});
       }
     }
     this.#pool = new Pool({

@@ -210,11 +210,13 @@ function portNumber(text: string): number {
 /** `forward-auth` → `Forward auth:`. */
 const heading = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1).replaceAll('-', ' ')}:`;
 
-/** `serve` is the default: `podwhois --port 80` is `podwhois serve --port 80`. An unknown word is an unknown command all the same. */
+/**
+ * `serve` is the default: `podwhois --port 80` is `podwhois serve --port 80`. An unknown word is an unknown command all the same. Two dashes and white
+ * space are no option, but SQL for `demo sql` that begins with a comment.
+ */
 export function withDefaultCommand(args: readonly string[]): readonly string[] {
-  const [first] = args;
-  // Two dashes and white space are no option but SQL that begins with a comment.
-  args = args.map((one) => (/^--\s/.test(one) ? ` ${one}` : one));
+  const all = args.map((one) => (/^--\s/.test(one) ? ` ${one}` : one));
+  const [first] = all;
   const isOwnOption = first !== undefined && ['-h', '--help', '-V', '--version'].includes(first);
-  return first === undefined || (first.startsWith('-') && !isOwnOption) ? ['serve', ...args] : args;
+  return first === undefined || (first.startsWith('-') && !isOwnOption) ? ['serve', ...all] : all;
 }

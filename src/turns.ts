@@ -5,19 +5,27 @@ import type { Steps } from './index/history/steps.ts';
  * once: so a lookup never waits for more than one piece. First come, first served.
  */
 export class Turns {
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((ms: number) => void)[] = [];
+  #scheduledAt = 0;
 
-  next(): Promise<void> {
+  /** Resolves in a later turn with what the event loop took until then, in milliseconds: lookups, watches, pieces of other work. */
+  next(): Promise<number> {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) setImmediate(this.#give);
+      if (this.#waiting.length === 1) this.#schedule();
     });
   }
 
+  #schedule(): void {
+    this.#scheduledAt = performance.now();
+    setImmediate(this.#give);
+  }
+
   readonly #give = (): void => {
+    const ms = performance.now() - this.#scheduledAt;
     const resolve = this.#waiting.shift();
-    if (this.#waiting.length > 0) setImmediate(this.#give);
-    resolve?.();
+    if (this.#waiting.length > 0) this.#schedule();
+    resolve?.(ms);
   };
 }
 

@@ -24,3 +24,11 @@ test('however many work at once, a turn of the event loop takes one step of one 
   assert.deepEqual(turns, [...new Set(turns)]);
   assert.equal(turns.length, 60);
 });
+
+test('who has the next turn is told what the event loop took until then', async () => {
+  const waiting = TURNS.next();
+  const end = performance.now() + 30;
+  while (performance.now() < end);
+  const ms = await waiting;
+  assert.ok(ms >= 30 && ms < 10_000, `${ms} ms`);
+});

@@ -9,8 +9,12 @@ import type { MirroredTable, Row, Value } from './mirrored-table.ts';
 import type { Statements } from './statements.ts';
 import { copyLine } from './values.ts';
 
-/** Rows made in one turn of the event loop, which takes what the API server sends besides: a tenth of a millisecond. */
-const PER_TURN = 8;
+/** Rows made in one turn of the event loop, at least: a tenth of a millisecond, to which comes what the API server sends meanwhile. */
+const LEAST_PER_TURN = 8;
+/** And at most: a third of a millisecond. */
+const MOST_PER_TURN = 50;
+/** A turn that takes longer anyway has more: for an eighth of its time. */
+const PER_TURN_MS = 16;
 /** Groups that are prepared at once: what is made of them lives until it is sent, and the collector of garbage would carry it from place to place. */
 const PREPARED = 500;
 /** Sent at once, more or less, and made in one turn: rows may be large. */
@@ -19,6 +23,8 @@ const COPY_BYTES = 32 * 1024;
 const MANY = 1_000;
 /** Of what makes a temporary table; by the message it cannot be told, for that is in the language of the server. */
 const REFUSALS: readonly string[] = [INSUFFICIENT_PRIVILEGE, '0A000', '42601'];
+/** In batches that are not larger, arrays are used all the same: each has a temporary table of its own. */
+const FEW = 250;
 /** Groups, or rows of them, in one statement with arrays; also one piece of what is deleted. The text of all of them is made in one turn: a third of a millisecond. */
 const ARRAYS = 100;
 
@@ -82,11 +88,10 @@ export async function flush(session: Session, groups: readonly string[], options
   const poison = new Map<string, string>();
   let written = 0;
   let deleted = 0;
-  const size = copy && !careful && groups.length >= MANY ? batch : Math.min(batch, ARRAYS);
-  if (size > ARRAYS) {
+  if (copy && !careful && groups.length >= MANY && batch > FEW) {
     // All of the sending first: while a COPY waits for a frozen client no time limit of the server ends it, and no lock may be held.
     const stages: { readonly name: string; readonly gone: readonly string[] }[] = [];
-    for (const some of piecesOf(groups, size)) {
+    for (const some of piecesOf(groups, batch)) {
       stages.push(await stage(session, some, `podwhois_${stages.length}`, options));
     }
     await enter(session);
@@ -101,7 +106,7 @@ export async function flush(session: Session, groups: readonly string[], options
     }
   } else {
     await enter(session);
-    for (const some of piecesOf(groups, size)) {
+    for (const some of piecesOf(groups, Math.min(batch, ARRAYS))) {
       await options.prepare?.(session, some);
       const made = await rowsOf(some, options);
       const gone = [...made].filter(([, rows]) => rows.length === 0).map(([group]) => group);
@@ -116,18 +121,35 @@ export async function flush(session: Session, groups: readonly string[], options
   return { written, deleted, poison };
 }
 
+/** How many rows are made in a turn of the event loop, when the one before took so many milliseconds without them. */
+export const rowsPerTurn = (ms: number): number =>
+  Math.min(MOST_PER_TURN, Math.max(LEAST_PER_TURN, Math.floor(ms * PER_TURN_MS)));
+
+/** Of rows that are made: when others go first. */
+class Pace {
+  #left = LEAST_PER_TURN;
+
+  /** After so many more, and a group without any. */
+  isOver(rows: number): boolean {
+    this.#left -= Math.max(rows, 1);
+    return this.#left <= 0;
+  }
+
+  async next(): Promise<void> {
+    this.#left = rowsPerTurn(await TURNS.next());
+  }
+}
+
 type Made = ReadonlyMap<string, readonly Row[]>;
 
 /** In the order of their names, so that two transactions lock them in the same one. */
 async function rowsOf(groups: readonly string[], { table, rows }: FlushOptions): Promise<Made> {
   const made = new Map<string, readonly Row[]>();
-  for (const some of piecesOf(groups.toSorted(), PER_TURN)) {
-    for (const group of some)
-      made.set(
-        group,
-        rows(group).map((row) => withDigest(table, row)),
-      );
-    if (groups.length > PER_TURN) await TURNS.next();
+  const pace = new Pace();
+  for (const group of groups.toSorted()) {
+    const own = rows(group).map((row) => withDigest(table, row));
+    made.set(group, own);
+    if (pace.isOver(own.length)) await pace.next();
   }
   return made;
 }
@@ -141,7 +163,7 @@ async function stage(
   const gone: string[] = [];
   const text = new ByteText(2 * COPY_BYTES);
   async function* lines(some: readonly string[]): AsyncGenerator<Buffer> {
-    let made = 0;
+    const pace = new Pace();
     for (const group of some) {
       const own = rows(group);
       if (own.length === 0) gone.push(group);
@@ -149,10 +171,7 @@ async function stage(
         if (row) copyLine(text, row, digestIn(table, row));
         const isFull = text.length >= COPY_BYTES;
         if (isFull) yield text.take();
-        if (isFull || ++made >= PER_TURN) {
-          made = 0;
-          await TURNS.next();
-        }
+        if (pace.isOver(1) || isFull) await pace.next();
       }
     }
     if (text.length > 0) yield text.take();

@@ -52,8 +52,8 @@ export interface HistoryTargetOptions {
  * first says that somebody was watching. A question takes two seconds, and the rest is for clocks that differ.
  */
 const SLACK_MS = 60_000;
-/** Pods at addresses that are read in one statement: `pg` makes the text of all of them in one turn of the event loop, and the rows of the answer in another. */
-const PER_READ = 125;
+/** Pods at addresses that are read in one statement. */
+const PER_READ = 500;
 /** Those that are merged in one turn of the event loop: about a millisecond. */
 const PER_TURN = 20;
 /** Those that are only looked at. */

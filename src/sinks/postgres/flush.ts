@@ -9,7 +9,7 @@ import type { MirroredTable, Row, Value } from './mirrored-table.ts';
 import type { Statements } from './statements.ts';
 import { copyLine } from './values.ts';
 
-/** Rows made in one turn of the event loop, at least: a tenth of a millisecond, to which comes what the API server sends meanwhile. */
+/** Rows made in one turn of the event loop, at least: a tenth of a millisecond. */
 const LEAST_PER_TURN = 8;
 /** And at most: a third of a millisecond. */
 const MOST_PER_TURN = 50;

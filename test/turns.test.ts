@@ -26,9 +26,10 @@ test('however many work at once, a turn of the event loop takes one step of one 
 });
 
 test('who has the next turn is told what the event loop took until then', async () => {
+  const began = performance.now();
   const waiting = TURNS.next();
   const end = performance.now() + 30;
   while (performance.now() < end);
   const ms = await waiting;
-  assert.ok(ms >= 30 && ms < 10_000, `${ms} ms`);
+  assert.ok(ms >= 30 && ms <= performance.now() - began, `${ms} ms`);
 });

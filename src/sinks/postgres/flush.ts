@@ -14,7 +14,7 @@ const LEAST_PER_TURN = 8;
 /** And at most: a third of a millisecond. */
 const MOST_PER_TURN = 50;
 /** A turn that takes longer anyway has more: for an eighth of its time. */
-const PER_TURN_MS = 16;
+const ROWS_PER_MS = 16;
 /** Groups that are prepared at once: what is made of them lives until it is sent, and the collector of garbage would carry it from place to place. */
 const PREPARED = 500;
 /** Sent at once, more or less, and made in one turn: rows may be large. */
@@ -121,7 +121,7 @@ export async function flush(session: Session, groups: readonly string[], options
 
 /** How many rows are made in a turn of the event loop, when the one before took so many milliseconds without them. */
 export const rowsPerTurn = (ms: number): number =>
-  Math.min(MOST_PER_TURN, Math.max(LEAST_PER_TURN, Math.floor(ms * PER_TURN_MS)));
+  Math.min(MOST_PER_TURN, Math.max(LEAST_PER_TURN, Math.floor(ms * ROWS_PER_MS)));
 
 /** Of rows that are made: when others go first. */
 class Pace {

@@ -10,6 +10,7 @@ import type { Replaceable } from './context.ts';
 import { LeanRequest } from './lean-request.ts';
 import type { FrontRequest } from './lean-request.ts';
 import type { Limits } from './limits.ts';
+import { settleLayout } from './object-layout.ts';
 import { StillConnections } from './still-connections.ts';
 
 /** Before it reads other headers than the essential ones it takes the `whole` request. */
@@ -26,6 +27,7 @@ export interface ListenerOptions {
 
 /** A server for one port, with all limits, plain or with TLS; it is not bound yet. */
 export function createListener({ limits, tls, answer, refuseTunnel }: ListenerOptions): Server {
+  settleLayout();
   const { requestTimeout, connectionsCheckingInterval, keepAliveTimeout, maxHeaderSize } = limits;
   const options = {
     requestTimeout,

@@ -3,7 +3,7 @@ import type { Then } from './index/history/answer-then.ts';
 import { isHeld } from './index/history/interval.ts';
 import type { Holder, Moment, Tenure } from './index/history/interval.ts';
 import type { Piece, Stretch } from './index/history/piece.ts';
-import { piecesFrom } from './index/history/point.ts';
+import { piecesFrom, piecesOfWhole } from './index/history/point.ts';
 import type { Steps } from './index/history/steps.ts';
 import { IpHistory } from './index/history/ip-history.ts';
 import { Unwatched } from './index/history/unwatched.ts';
@@ -180,7 +180,12 @@ export class IpRecorder {
     return piecesFrom(ip, [this.#history.ofPod(ip, uid, since)], this.#offset);
   }
 
-  /** The same of all that held an address. */
+  /** The same of one hold of which nothing is missing, as nearly all are; undefined: it is something else, or much. */
+  whole(ip: string, uid: string, since?: ResourceVersion): readonly Piece[] | undefined {
+    return piecesOfWhole(ip, this.#history.ofPod(ip, uid, since), this.#offset);
+  }
+
+  /** As `pieces`, of all that held an address. */
   piecesOf(ip: string): Steps<readonly Piece[]> {
     const byUid = Map.groupBy(this.#history.of(ip, -Infinity), ({ holder }) => holder?.uid ?? '');
     return piecesFrom(ip, [...byUid.values()], this.#offset);
@@ -271,18 +276,18 @@ export class IpRecorder {
   /** One piece. Whether nothing is left. */
   #takeOver(): boolean {
     const { changes } = this.#options.index;
-    const news = changes.since(this.#sequence);
+    const news = changes.since(this.#sequence, PIECE);
     if (news === undefined) {
       this.#lost('overrun', this.#caughtUpAt);
       this.#sequence = changes.sequence;
       this.#comparison = this.#compare();
     } else {
-      for (const { type, pod, previous, version } of news.slice(0, PIECE)) {
+      for (const { type, pod, previous, version } of news) {
         if (type === 'deleted') this.#history.lose(pod, this.#now, version);
         else this.#history.see(pod, previous?.podIps ?? [], this.#now, version);
       }
-      this.#sequence += Math.min(news.length, PIECE);
-      if (news.length > PIECE) return false;
+      this.#sequence += news.length;
+      if (this.#sequence < changes.sequence) return false;
     }
     // Only when nothing is left of the feed: what is walked is then what the changes have led to.
     if (this.#comparison?.next().done !== false) this.#comparison = undefined;

@@ -105,13 +105,12 @@ export class ChangeRing implements ChangeFeed {
 
   since(sequence: number, most = Infinity): readonly Change[] | undefined {
     if (!Number.isSafeInteger(sequence) || sequence < this.#oldest || sequence > this.#sequence) return undefined;
-    const changes: Change[] = [];
-    const last = Math.min(this.#sequence, sequence + most);
-    for (let next = sequence + 1; next <= last; next++) {
-      const change = this.#ring[next % this.#capacity];
-      if (change) changes.push(change);
-    }
-    return changes;
+    const count = Math.min(this.#sequence - sequence, most);
+    const from = (sequence + 1) % this.#capacity;
+    const changes = this.#ring.slice(from, from + count);
+    return (
+      changes.length === count ? changes : changes.concat(this.#ring.slice(0, count - changes.length))
+    ) as Change[];
   }
 
   onChange(wake: () => void): () => void {

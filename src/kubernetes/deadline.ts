@@ -12,6 +12,7 @@ export class Deadline {
   readonly #controller = new AbortController();
   #nap = new AbortController();
   #what = '';
+  #ms = 0;
   #due = Infinity;
   #wakesAt = Infinity;
   #closed = false;
@@ -31,7 +32,8 @@ export class Deadline {
   /** From now on the limit is `ms` after `from`; `what` completes the sentence "… within 20 s". */
   by(ms: number, what: string, from = this.#clock.now()): void {
     this.#due = from + ms;
-    this.#what = `${what} within ${ms / 1000} s`;
+    this.#what = what;
+    this.#ms = ms;
     if (this.#due < this.#wakesAt) this.#nap.abort();
   }
 
@@ -50,7 +52,7 @@ export class Deadline {
     while (!this.#closed && !this.signal.aborted) {
       const now = this.#clock.now();
       if (this.#due <= now) {
-        this.#controller.abort(new DeadlineError(this.#what));
+        this.#controller.abort(new DeadlineError(`${this.#what} within ${this.#ms / 1000} s`));
         this.close();
         return;
       }

@@ -1,5 +1,6 @@
 import { HistoryTarget } from '../../src/sinks/snapshot/history-target.ts';
 import type { Recorded } from '../../src/sinks/snapshot/history-target.ts';
+import type { Piece } from '../../src/index/history/piece.ts';
 import type { Compared } from '../../src/sinks/postgres/compare.ts';
 import { accessOf } from '../../src/sinks/postgres/access.ts';
 import { Database } from '../../src/sinks/postgres/database.ts';
@@ -39,15 +40,24 @@ export class Scribe {
   constructor({ database, schema }: Place, recorder: Recorded, cluster: string) {
     this.#database = database;
     const { work } = this;
+    const count = (found: readonly Piece[] | undefined, since: string | undefined): void => {
+      if (found === undefined) return;
+      work.heard += found.length;
+      if (since !== undefined) work.rests++;
+    };
     const recorded: Recorded = {
       isReady: true,
       intervals: 0,
       now: () => recorder.now(),
       keys: () => recorder.keys(),
+      whole(ip, uid, since) {
+        const found = recorder.whole(ip, uid, since);
+        count(found, since);
+        return found;
+      },
       *pieces(ip, uid, since) {
         const found = yield* recorder.pieces(ip, uid, since);
-        work.heard += found.length;
-        if (since !== undefined) work.rests++;
+        count(found, since);
         return found;
       },
       isHeld: (ip, uid) => recorder.isHeld(ip, uid),

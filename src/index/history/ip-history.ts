@@ -173,9 +173,8 @@ export class IpHistory {
 
   /** Of one pod at an address, '' being an object that could not be read, without what had ended by a version. */
   ofPod(ip: string, uid: string, since: ResourceVersion = ''): readonly HeardInterval[] {
-    const found: HeardInterval[] = [];
     const hold = this.#open.find(ip, uid);
-    if (hold >= 0) found.push(this.#open.interval(hold, ip));
+    const found = hold < 0 ? [] : [this.#open.interval(hold, ip)];
     const doubt = uid === '' ? this.#doubts.get(ip) : undefined;
     if (doubt) found.push(doubt);
     for (let span = this.#ended.get(ip); span; span = span.older) {

@@ -91,8 +91,9 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Pieces while they are made, of what is said in order. */
 class Draft {
-  readonly pieces: Writable<Piece>[] = [];
   readonly #ip: string;
+  /** Nearly always one: an array that is begun empty has room for sixteen. */
+  #pieces: Writable<Piece>[] | undefined;
   /** Of the last piece, while it lasts. */
   #state: State | undefined;
   #gone: Moment = -Infinity;
@@ -101,10 +102,14 @@ class Draft {
     this.#ip = ip;
   }
 
+  get pieces(): readonly Piece[] {
+    return this.#pieces ?? [];
+  }
+
   add(version: ResourceVersion, at: Moment, state: State | undefined, heldFrom = at): void {
     const before = this.#state;
     this.#state = state;
-    const last = before && this.pieces.at(-1);
+    const last = before && this.#pieces?.at(-1);
     if (last && before && state && isInOne(before, state)) {
       change(last, state, version, at);
       return;
@@ -121,7 +126,8 @@ class Draft {
     const next = begun(this.#ip, state, version, at);
     next.heldFrom = last ? last.heldFrom : Math.max(this.#gone, Math.min(heldFrom, at));
     change(next, state, version, at);
-    this.pieces.push(next);
+    if (this.#pieces) this.#pieces.push(next);
+    else this.#pieces = [next];
   }
 }
 
@@ -196,7 +202,11 @@ export function* piecesFrom(
  * The same of one hold of which nothing is missing, the newest interval first, as nearly all are: without a point for each change.
  * undefined: it is something else.
  */
-function piecesOfWhole(ip: string, intervals: readonly HeardInterval[], offset: number): readonly Piece[] | undefined {
+export function piecesOfWhole(
+  ip: string,
+  intervals: readonly HeardInterval[],
+  offset: number,
+): readonly Piece[] | undefined {
   if (intervals.length > PER_STEP) return undefined;
   const first = intervals.at(-1);
   const draft = new Draft(ip);

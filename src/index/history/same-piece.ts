@@ -16,11 +16,14 @@ export const sameBeginning = (a: Piece, b: Piece): boolean =>
   a.sinceVersion === b.sinceVersion && a.from === b.from && a.heldFrom === b.heldFrom && sameWho(a.holder, b.holder);
 
 /** Equal in everything. */
-export const samePiece = (a: Piece, b: Piece): boolean =>
-  sameBeginning(a, b) &&
-  a.ip === b.ip &&
-  a.holder?.namespace === b.holder?.namespace &&
-  a.holder?.name === b.holder?.name &&
-  a.holder?.uid === b.holder?.uid &&
-  a.goesOn === b.goesOn &&
-  CHANGES.every((change) => sameChange(a, b, change));
+export function samePiece(a: Piece, b: Piece): boolean {
+  for (const change of CHANGES) if (!sameChange(a, b, change)) return false;
+  return (
+    sameBeginning(a, b) &&
+    a.ip === b.ip &&
+    a.holder?.namespace === b.holder?.namespace &&
+    a.holder?.name === b.holder?.name &&
+    a.holder?.uid === b.holder?.uid &&
+    a.goesOn === b.goesOn
+  );
+}

@@ -15,15 +15,16 @@ export function timestamp(ms: number | undefined): Value {
   const whole = Math.floor(ms);
   const day = Math.floor(whole / DAY_MS);
   const seconds = Math.floor((whole - day * DAY_MS) / 1_000);
-  const text = `${utcDate(day)}${MINUTES[Math.floor(seconds / 60)]}${TWO[seconds % 60]}`;
-  const rest = whole % 1_000;
-  return rest === 0 ? `${text}Z` : `${text}.${String((rest + 1_000) % 1_000).padStart(3, '0')}Z`;
+  const minute = MINUTES[Math.floor(seconds / 60)];
+  return `${utcDate(day)}${minute}${TWO[seconds % 60]}${MILLISECONDS[whole - Math.floor(whole / 1_000) * 1_000]}`;
 }
 
 const DAY_MS = 86_400_000;
 const TWO = Array.from({ length: 60 }, (_, i) => String(i).padStart(2, '0'));
 /** Of a day. */
 const MINUTES = Array.from({ length: 1_440 }, (_, i) => `T${TWO[Math.floor(i / 60)]}:${TWO[i % 60]}:`);
+/** Of a second. */
+const MILLISECONDS = Array.from({ length: 1_000 }, (_, i) => (i === 0 ? 'Z' : `.${String(i).padStart(3, '0')}Z`));
 
 const YEAR_1 = Date.parse('0001-01-01T00:00:00Z');
 const YEAR_10000 = Date.UTC(10_000, 0);

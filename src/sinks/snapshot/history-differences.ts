@@ -17,9 +17,8 @@ export interface Heard extends Course, Knowledge {
   readonly isRest: boolean;
 }
 
-/** What Postgres knows of a group. */
+/** What Postgres knows of all groups. */
 interface Archived {
-  readonly found: readonly Piece[];
   /** When somebody was watching. */
   readonly watched: readonly Stretch[];
   /** What ended before it is left to pruning. */
@@ -33,24 +32,35 @@ interface Differences {
 }
 
 /** What is to be written of a group of which memory says all there is, as of nearly all; undefined: `differences` tells. Few: `PER_STEP` at most. */
-export function newsOf(heard: Heard, archived: Archived): readonly Piece[] | undefined {
-  const { known, from } = knownOf(heard, archived);
+export function newsOf(heard: Heard, found: readonly Piece[], archived: Archived): readonly Piece[] | undefined {
+  const from = restFrom(heard);
+  const known = knownOf(heard, found, archived);
   const pieces = saidByOne(heard, known);
   // Of what is written the beginning is the same.
   const isOurs = from === undefined || (known.pieces.length > 0 && pieces?.[0]?.sinceVersion === from);
   if (pieces === undefined || !isOurs) return undefined;
-  const news: Piece[] = [];
+  let news: Piece[] | undefined;
   for (let i = 0; i < pieces.length; i++) {
     const piece = pieces[i] as Piece;
     const old = known.pieces[i];
-    if (isRecent(piece, archived) && !(old && samePiece(piece, old))) news.push(piece);
+    if (!isRecent(piece, archived) || (old && samePiece(piece, old))) continue;
+    if (news) news.push(piece);
+    // Nearly always the only one: an array that is begun empty has room for sixteen.
+    else news = [piece];
   }
-  return news;
+  return news ?? NONE;
 }
 
+const NONE: readonly Piece[] = [];
+
 /** What is to be written of a group. undefined: of its rest that cannot be told, for what is written already would become another one. */
-export function* differences(heard: Heard, archived: Archived): Steps<Differences | undefined> {
-  const { known, from } = knownOf(heard, archived);
+export function* differences(
+  heard: Heard,
+  found: readonly Piece[],
+  archived: Archived,
+): Steps<Differences | undefined> {
+  const from = restFrom(heard);
+  const known = knownOf(heard, found, archived);
   const before = new Map<string, Piece>();
   for (const [i, piece] of known.pieces.entries()) {
     before.set(keyOf(piece), piece);
@@ -71,11 +81,13 @@ export function* differences(heard: Heard, archived: Archived): Steps<Difference
   return { news, gone: Array.from(before.values(), historyRow) };
 }
 
-/** And from which version on only, if it is the rest. */
-function knownOf(heard: Heard, { found, watched }: Archived): { known: Knowledge; from: ResourceVersion | undefined } {
-  const from = heard.isRest ? heard.sinceVersion : undefined;
+/** From which version on only, if it is the rest. */
+const restFrom = ({ isRest, sinceVersion }: Heard): ResourceVersion | undefined => (isRest ? sinceVersion : undefined);
+
+function knownOf(heard: Heard, found: readonly Piece[], { watched }: Archived): Knowledge {
+  const from = restFrom(heard);
   const pieces = from === undefined ? found : found.filter((piece) => !isOver(piece, from));
-  return { known: { pieces, watched: speakingOf(heard, pieces, watched) }, from };
+  return { pieces, watched: speakingOf(heard, pieces, watched) };
 }
 
 const isRecent = ({ until = Infinity }: Piece, { horizon }: Archived): boolean => until >= horizon;

@@ -12,7 +12,6 @@ type Time = number;
 const TIMES = ['held_from', 'valid_from', 'valid_until', 'terminating_from', 'finished_from'] as const;
 const VERSIONS = ['since_version', 'terminating_version', 'finished_version', 'until_version'] as const;
 const OTHERS = [
-  'uid',
   'namespace',
   'name',
   'labels',
@@ -29,16 +28,16 @@ const milliseconds = (column: string, of: string): string =>
   `(extract(epoch FROM ${of}.${column}) * 1000)::float8 AS ${column}`;
 
 /** Of rows that the statement calls h. */
-export const PIECE_COLUMNS = [
-  'host(h.ip) AS ip',
+const COURSE_COLUMNS = [
   ...OTHERS.map((column) => `h.${column}`),
   ...VERSIONS.map((column) => `h.${column}::text`),
   ...TIMES.map((column) => milliseconds(column, 'h')),
 ].join(', ');
+export const PIECE_COLUMNS = `host(h.ip) AS ip, h.uid, ${COURSE_COLUMNS}`;
+/** Where it is asked for by courses that are called c, of which n is the ordinality. */
+export const NUMBERED_COLUMNS = `c.n::int4 AS n, ${COURSE_COLUMNS}`;
 
-export interface PieceRow extends Readonly<Record<string, unknown>> {
-  readonly ip: string;
-  readonly uid: string;
+interface CourseRow extends Readonly<Record<string, unknown>> {
   readonly namespace: string;
   readonly name: string;
   readonly labels: StringMap;
@@ -60,6 +59,16 @@ export interface PieceRow extends Readonly<Record<string, unknown>> {
   readonly finished_from: Time | null;
 }
 
+export interface PieceRow extends CourseRow {
+  readonly ip: string;
+  readonly uid: string;
+}
+
+export interface NumberedRow extends CourseRow {
+  /** From 1. */
+  readonly n: number;
+}
+
 /**
  * Whatever else stands in the tables than what podwhois writes was put there by somebody else, and says nothing: nothing of it may make an
  * answer impossible, nor keep the writer from its work.
@@ -67,7 +76,21 @@ export interface PieceRow extends Readonly<Record<string, unknown>> {
 export function* piecesOf(rows: readonly PieceRow[]): Steps<readonly Piece[]> {
   const pieces: Piece[] = [];
   for (const [i, row] of rows.entries()) {
-    if (isOurs(row)) pieces.push(pieceOf(row));
+    if (isOurs(row)) pieces.push(pieceOf(row, canonicalIp(row.ip) ?? row.ip, row.uid));
+    if (i % PER_STEP === PER_STEP - 1) yield;
+  }
+  return pieces;
+}
+
+/** The same of pods at addresses that are asked for: those of each. */
+export function* piecesOfEach(
+  asked: readonly Pick<PieceRow, 'ip' | 'uid'>[],
+  rows: readonly NumberedRow[],
+): Steps<readonly (readonly Piece[])[]> {
+  const pieces = asked.map((): Piece[] => []);
+  for (const [i, row] of rows.entries()) {
+    const { ip, uid } = asked[row.n - 1] as (typeof asked)[number];
+    if (isOurs(row)) pieces[row.n - 1]?.push(pieceOf(row, ip, uid));
     if (i % PER_STEP === PER_STEP - 1) yield;
   }
   return pieces;
@@ -89,7 +112,7 @@ export const isVersion = (text: string): boolean => /^[0-9]{1,54}$/.test(text);
 /** What Date can hold. */
 const isTime = (time: Time): boolean => Math.abs(time) <= 8.64e15;
 
-function isOurs(row: PieceRow): boolean {
+function isOurs(row: CourseRow): boolean {
   const times = [row.held_from, row.valid_from, row.terminating_from ?? 0, row.finished_from ?? 0];
   return (
     times.every(isTime) &&
@@ -105,14 +128,14 @@ const isMap = (value: unknown): boolean =>
   !Array.isArray(value) &&
   Object.values(value).every((one) => typeof one === 'string');
 
-function pieceOf(row: PieceRow): Piece {
+function pieceOf(row: CourseRow, ip: string, uid: string): Piece {
   return {
-    ip: canonicalIp(row.ip) ?? row.ip,
+    ip,
     holder:
-      row.uid === ''
+      uid === ''
         ? undefined
         : {
-            uid: row.uid,
+            uid,
             namespace: row.namespace,
             name: row.name,
             labels: row.labels,
@@ -140,7 +163,7 @@ const workloadOf = ({
   workload_kind: kind,
   workload_name: name,
   workload_source: source,
-}: PieceRow): Workload | undefined =>
+}: CourseRow): Workload | undefined =>
   kind === null || name === null || source === null ? undefined : { kind, name, source };
 
 /** Of rows that the statement calls w. */

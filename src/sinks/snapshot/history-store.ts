@@ -7,8 +7,8 @@ import type { Row } from '../postgres/mirrored-table.ts';
 import { qualified } from '../postgres/sql.ts';
 import type { Statements } from '../postgres/statements.ts';
 import { timestamp } from '../postgres/values.ts';
-import { isVersion, PIECE_COLUMNS, piecesOf, STRETCH_COLUMNS, stretchesOf } from './history-rows.ts';
-import type { PieceRow, StretchRow } from './history-rows.ts';
+import { isVersion, NUMBERED_COLUMNS, piecesOfEach, STRETCH_COLUMNS, stretchesOf } from './history-rows.ts';
+import type { NumberedRow, StretchRow } from './history-rows.ts';
 
 /** Rows in one statement. */
 const PAGE = 10_000;
@@ -105,11 +105,11 @@ export class HistoryStore {
     }
   }
 
-  /** All pieces that had not ended by then. */
-  async read(session: Session, courses: readonly Course[]): Promise<readonly Piece[]> {
+  /** Of each all pieces that had not ended by then. */
+  async read(session: Session, courses: readonly Course[]): Promise<readonly (readonly Piece[])[]> {
     const whose = 'h.cluster = $1 AND h.uid = c.uid AND h.ip = c.ip';
-    const rows = await session.query<PieceRow>(
-      `SELECT ${PIECE_COLUMNS} FROM unnest($2::inet[], $3::text[], $4::numeric[]) AS c (ip, uid, since)
+    const rows = await session.query<NumberedRow>(
+      `SELECT ${NUMBERED_COLUMNS} FROM unnest($2::inet[], $3::text[], $4::numeric[]) WITH ORDINALITY AS c (ip, uid, since, n)
        CROSS JOIN LATERAL (
          SELECT * FROM ${this.#history} AS h WHERE ${whose} AND h.until_version >= c.since
          UNION ALL SELECT * FROM ${this.#history} AS h WHERE ${whose} AND h.until_version IS NULL
@@ -121,7 +121,7 @@ export class HistoryStore {
         courses.map(({ sinceVersion }) => sinceVersion ?? null),
       ],
     );
-    return await inTurns(piecesOf(rows));
+    return await inTurns(piecesOfEach(courses, rows));
   }
 
   async remove(session: Session, statements: Statements, rows: readonly Row[]): Promise<number> {

@@ -30,7 +30,9 @@ export interface Recorded {
   now(): number;
   /** Every pod at every address of which there are pieces; '' is an object that could not be read. */
   keys(): Iterable<readonly [ip: string, uid: string]>;
-  /** As they are now, whenever the steps are made. `since`: without what had ended by that version. */
+  /** `since`: without what had ended by that version. undefined where that may be much, or is not one plain hold: `pieces` tells. */
+  whole(ip: string, uid: string, since?: ResourceVersion): readonly Piece[] | undefined;
+  /** The same, also of much. As they are now, whenever the steps are made. */
   pieces(ip: string, uid: string, since?: ResourceVersion): Steps<readonly Piece[]>;
   isHeld(ip: string, uid: string): boolean;
   /** When it was watching, as far as that is proven: there the pieces are all there is. */
@@ -213,25 +215,24 @@ export class HistoryTarget implements Target {
   /** Which groups are to be merged again, and all of them. */
   async #merge(session: Session, groups: readonly string[], made: Made): Promise<readonly string[]> {
     const again: string[] = [];
-    const horizon = this.#horizon;
+    const archived = { watched: made.watched, horizon: this.#horizon };
     for (let from = 0; from < groups.length; from += PER_READ) {
       const heard: Heard[] = [];
       for (const some of turns(groups.slice(from, from + PER_READ))) {
         heard.push(...(await this.#hear(some, made)));
         await TURNS.next();
       }
-      const found = Map.groupBy(await this.#store.read(session, heard), ({ ip, holder }) =>
-        groupKey([ip, holder?.uid ?? '']),
-      );
+      const found = await this.#store.read(session, heard);
+      let next = 0;
       for (const some of turns(heard)) {
         for (const one of some) {
-          const archived = { found: found.get(one.group) ?? [], watched: made.watched, horizon };
-          const news = newsOf(one, archived);
+          const known = found[next++] ?? [];
+          const news = newsOf(one, known, archived);
           if (news) {
             made.news.set(one.group, news);
             continue;
           }
-          const done = await inTurns(differences(one, archived));
+          const done = await inTurns(differences(one, known, archived));
           if (done === undefined) {
             again.push(one.group);
             continue;
@@ -249,23 +250,23 @@ export class HistoryTarget implements Target {
   /** What memory knows of some groups. When it watched must be of the same moment: whoever began anew in between has other pieces. */
   async #hear(groups: readonly string[], made: Made): Promise<readonly Heard[]> {
     const { recorded } = this.#options;
-    const watched = this.#watched();
-    const begun = groups.map((group) => {
+    const heard: Heard[] = [];
+    let watched = this.#watched();
+    for (const group of groups) {
       const [ip = '', uid = ''] = groupValues(group);
       const upTo = this.#upTo.get(group);
-      return { group, ip, uid, upTo, pieces: recorded.pieces(ip, uid, upTo) };
-    });
-    const heard: Heard[] = [];
-    for (const { group, ip, uid, upTo, pieces: steps } of begun) {
-      // Nearly always that is one step.
-      const step = steps.next();
-      const own = step.done === true ? step.value : await inTurns(steps);
+      const then = watched;
+      let own = recorded.whole(ip, uid, upTo);
+      if (own === undefined) {
+        own = await inTurns(recorded.pieces(ip, uid, upTo));
+        watched = this.#watched();
+      }
       const last = own.at(-1);
       const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);
       if (isLong || upTo !== undefined) made.upTo.set(group, isLong ? last?.sinceVersion : undefined);
       const { pieces } = this.#later({ pieces: own, watched: [] });
-      const sinceVersion = upTo === undefined ? earlier(pieces[0], watched[0]) : erasLater(upTo, this.#eras);
-      heard.push({ group, ip, uid, pieces, watched, sinceVersion, isRest: upTo !== undefined });
+      const sinceVersion = upTo === undefined ? earlier(pieces[0], then[0]) : erasLater(upTo, this.#eras);
+      heard.push({ group, ip, uid, pieces, watched: then, sinceVersion, isRest: upTo !== undefined });
     }
     return heard;
   }

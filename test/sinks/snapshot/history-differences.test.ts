@@ -23,11 +23,11 @@ test('what is written of a group without merging is what is written of it merged
         const first = own[0]?.sinceVersion;
         const sinceVersion = isRest ? (version % 2 === 0 ? first : String(version)) : first;
         const heard = { group: '', ip: X, uid: 'a', pieces: own, watched, sinceVersion, isRest };
-        const archived = { found: other, watched: others, horizon };
-        const news = newsOf(heard, archived);
+        const archived = { watched: others, horizon };
+        const news = newsOf(heard, other, archived);
         if (news === undefined) return;
         said++;
-        assert.deepEqual({ news: news.map(historyRow), gone: [] }, atOnce(differences(heard, archived)));
+        assert.deepEqual({ news: news.map(historyRow), gone: [] }, atOnce(differences(heard, other, archived)));
       },
     ),
     { numRuns: RUNS },

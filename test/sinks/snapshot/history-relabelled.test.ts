@@ -161,6 +161,7 @@ test('rows of a pod that has thousands are made in turns, so that no lookup wait
       intervals: count,
       now: () => count,
       keys: () => [],
+      whole: () => undefined,
       pieces: function* () {
         yield;
         return pieces;

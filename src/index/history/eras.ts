@@ -14,8 +14,9 @@ export function erasBehind(own: readonly Stretch[], archived: readonly Stretch[]
 }
 
 /** What was heard, counted so many eras later. */
-export function laterBy({ pieces, watched }: Knowledge, eras: number): Knowledge {
-  if (eras === 0) return { pieces, watched };
+export function laterBy(known: Knowledge, eras: number): Knowledge {
+  if (eras === 0) return known;
+  const { pieces, watched } = known;
   const later = (version: ResourceVersion): ResourceVersion => erasLater(version, eras);
   const maybe = (version: ResourceVersion | undefined): ResourceVersion | undefined => version && later(version);
   return {

@@ -40,15 +40,12 @@ export function speaking(watched: readonly Stretch[], pieces: readonly Piece[]):
   );
 }
 
-/** Of stretches, those that begin with a version or later: nearly always none. */
+/** Of stretches, those that begin with a version or later. */
 export function beginning(watched: readonly Stretch[], since: ResourceVersion): readonly Stretch[] {
-  let found: Stretch[] | undefined;
-  for (const stretch of watched)
-    if (compareResourceVersions(stretch.sinceVersion, since) >= 0) (found ??= []).push(stretch);
-  return found ?? NONE;
+  const isLate = ({ sinceVersion }: Stretch): boolean => compareResourceVersions(sinceVersion, since) >= 0;
+  // Nearly always all of them or none.
+  return watched.every(isLate) ? watched : watched.filter(isLate);
 }
-
-const NONE: readonly Stretch[] = [];
 
 /**
  * Of the stretches in which somebody watched who has no piece of a pod at all, those at whose beginning it was gone: not those at which it

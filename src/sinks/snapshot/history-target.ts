@@ -125,7 +125,10 @@ export class HistoryTarget implements Target {
 
   onChange(wake: () => void): () => void {
     return this.#options.recorded.onChange((ip, uid) => {
-      this.#changed.push(groupKey([ip, uid]));
+      const group = groupKey([ip, uid]);
+      // An array that is begun empty has room for sixteen, and nearly always there is one.
+      if (this.#changed.length === 0) this.#changed = [group];
+      else this.#changed.push(group);
       wake();
     });
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CAPABILITIES } from '../src/capabilities.ts';
 import { COUNTERS, createMetrics, GAUGES } from '../src/metrics.ts';
 import type { Family } from '../src/metrics.ts';
@@ -102,4 +103,11 @@ test('the process tells of itself, and two services do not share their numbers',
   assert.match(await one.text(), /^process_cpu_seconds_total [\d.]+$/m);
   assert.match(await one.text(), /^nodejs_eventloop_lag_seconds /m);
   assert.match(await two.text(), /^podwhois_lookups_total\{outcome="found"\} 0$/m);
+});
+
+test('how busy the event loop is is looked at once a second: each look costs, and many at once stop it', async () => {
+  const metrics = createMetrics();
+  await sleep(1_500);
+  const [, count] = /^nodejs_eventloop_utilization_summary_count (\d+)$/m.exec(await metrics.text()) ?? [];
+  assert.ok(Number(count) >= 1 && Number(count) <= 5, `${count} looks`);
 });

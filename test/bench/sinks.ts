@@ -1,3 +1,5 @@
+import { existsSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { request } from 'undici';
 import { startPostgres } from '../support/real-postgres.ts';
 import type { RealPostgres } from '../support/real-postgres.ts';
@@ -22,6 +24,9 @@ const MARKER_MS = 40;
 const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
 const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
 
+/** A folder in memory, and what all of Postgres takes of it. */
+const [MEMORY, BYTES] = ['/dev/shm', 4 * 1024 ** 3];
+
 interface Stage {
   readonly simulator: Child;
   readonly load: Child;
@@ -42,7 +47,7 @@ interface Stage {
  */
 export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Row[]> {
   const flushMs = smoke ? 300 : 3_000;
-  const postgres = await startPostgres();
+  const postgres = await startPostgres({}, inMemory());
   const proxy = await TcpProxy.to(postgres.port);
   const [simulator, load] = [startChild('simulator', { core: 1 }), startLoad()];
   const readers = NAMES.map(() => startChild('row-reader', { core: 1 }));
@@ -72,6 +77,14 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
     await proxy.close();
     await postgres.down();
   }
+}
+
+/** What is written to a disk the kernel writes on any core, podwhois' too, for milliseconds in which nobody else runs there. */
+function inMemory(): string {
+  const { bavail = 0, bsize = 0 } = existsSync(MEMORY) ? statfsSync(MEMORY) : {};
+  if (bavail * bsize >= BYTES) return MEMORY;
+  progress(`${MEMORY} has no room for Postgres: what the kernel writes to disk for it is waited for`);
+  return tmpdir();
 }
 
 async function play(stage: Stage & { name: string }, reading: Row[] | undefined): Promise<Round> {

@@ -31,13 +31,14 @@ export class RealPostgres {
   readonly port: number;
   /** The superuser's, whose name is postgres. */
   readonly password = randomBytes(12).toString('hex');
-  readonly #dir = mkdtempSync(join(tmpdir(), 'podwhois-postgres-'));
+  readonly #dir: string;
   readonly #bin: string;
   #server: Child | undefined;
   #schemas = 0;
 
-  constructor(port: number) {
+  constructor(port: number, folder: string) {
     this.port = port;
+    this.#dir = mkdtempSync(join(folder, 'podwhois-postgres-'));
     this.#bin = binaries(this.#dir);
     const password = join(this.#dir, 'password');
     writeFileSync(password, this.password);
@@ -127,9 +128,13 @@ export class RealPostgres {
   }
 }
 
-export async function startPostgres(settings: Readonly<Record<string, string>> = {}): Promise<RealPostgres> {
+/** In a new folder below `folder`. */
+export async function startPostgres(
+  settings: Readonly<Record<string, string>> = {},
+  folder = tmpdir(),
+): Promise<RealPostgres> {
   const [port = 0] = await freePorts(1);
-  const postgres = new RealPostgres(port);
+  const postgres = new RealPostgres(port, folder);
   try {
     await postgres.start(settings);
     return postgres;

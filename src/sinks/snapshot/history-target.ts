@@ -261,8 +261,12 @@ export class HistoryTarget implements Target {
       const then = watched;
       let own = recorded.whole(ip, uid, upTo);
       if (own === undefined) {
-        own = await inTurns(recorded.pieces(ip, uid, upTo));
-        watched = this.#watched();
+        const steps = recorded.pieces(ip, uid, upTo);
+        // Nearly always that is one step.
+        const step = steps.next();
+        own = step.done === true ? step.value : await inTurns(steps);
+        // To ask for it may be a millisecond of work.
+        if (step.done !== true) watched = this.#watched();
       }
       const last = own.at(-1);
       const isLong = last?.until === undefined && (upTo !== undefined || own.length >= MANY);

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { merge } from '../../../src/index/history/merge.ts';
 import { atOnce } from '../../../src/index/history/steps.ts';
 import type { Piece } from '../../../src/index/history/piece.ts';
 import type { Pod } from '../../../src/pod.ts';
 import { groupKey } from '../../../src/sinks/postgres/mirrored-table.ts';
 import { HistoryTarget } from '../../../src/sinks/snapshot/history-target.ts';
+import type { Recorded } from '../../../src/sinks/snapshot/history-target.ts';
 import { makePod } from '../../index/make-pod.ts';
 import { startPostgres } from '../../support/real-postgres.ts';
 import type { RealPostgres } from '../../support/real-postgres.ts';
@@ -119,38 +121,84 @@ test('pieces are made in steps, in which thousands of them are not looked at', (
 
 test('rows of a pod that has thousands are made in turns, so that no lookup waits for all of them', async () => {
   const count = 10_000;
-  let [madeNow, most, made] = [0, 0, 0];
+  let [madeNow, most] = [0, 0];
   /** Of each row its namespace is read once. */
   const holder = (label: number): Piece['holder'] => ({
-    uid: 'a',
+    ...WHO,
     get namespace() {
       most = Math.max(most, ++madeNow);
       return 'default';
     },
-    name: 'a',
     labels: { label: String(label) },
-    serviceAccount: '',
-    nodeName: '',
-    workload: undefined,
-    hostNetwork: false,
   });
-  const pieces = Array.from({ length: count }, (_, i): Piece => {
-    const isLast = i === count - 1;
-    return {
-      ip: X,
-      holder: holder(i),
-      heldFrom: 0,
-      from: i,
-      until: isLast ? undefined : i + 1,
-      goesOn: !isLast,
-      terminatingFrom: undefined,
-      finishedFrom: undefined,
-      sinceVersion: String(1_000_000 + i),
-      terminatingVersion: undefined,
-      finishedVersion: undefined,
-      untilVersion: isLast ? undefined : String(1_000_001 + i),
-    };
+  const pieces = Array.from({ length: count }, (_, i) => pieceOf(X, holder(i), i, i === count - 1));
+  const asked: Asked = {
+    *pieces() {
+      yield;
+      return pieces;
+    },
+    stretches: () => [{ from: 0, until: count, sinceVersion: '999999', untilVersion: '2000000' }],
+  };
+  let turn: NodeJS.Immediate = setImmediate(function again() {
+    madeNow = 0;
+    turn = setImmediate(again);
   });
+  const made = await rowsWrittenOf(asked, [groupKey([X, 'a'])]);
+  clearImmediate(turn);
+  assert.equal(made, count);
+  assert.ok(most <= 1_000, `${most} rows in one turn`);
+});
+
+test('how far memory has watched is asked for many pods at once, for to take that over is work', async () => {
+  let asked = 0;
+  const groups = Array.from({ length: 100 }, (_, i) => groupKey([X, `pod-${i}`]));
+  const made = await rowsWrittenOf(
+    {
+      pieces: (ip, uid) =>
+        merge({ pieces: [pieceOf(ip, { ...WHO, uid, name: uid }, 0, true)], watched: [] }, { pieces: [], watched: [] }),
+      stretches() {
+        asked++;
+        return [{ from: 0, until: 1, sinceVersion: '999999', untilVersion: '2000000' }];
+      },
+    },
+    groups,
+  );
+  assert.equal(made, 100);
+  assert.ok(asked <= 10, `${asked} times`);
+});
+
+const WHO = {
+  uid: 'a',
+  namespace: 'default',
+  name: 'a',
+  labels: {},
+  serviceAccount: '',
+  nodeName: '',
+  workload: undefined,
+  hostNetwork: false,
+};
+
+function pieceOf(ip: string, holder: Piece['holder'], i: number, isLast: boolean): Piece {
+  return {
+    ip,
+    holder,
+    heldFrom: 0,
+    from: i,
+    until: isLast ? undefined : i + 1,
+    goesOn: !isLast,
+    terminatingFrom: undefined,
+    finishedFrom: undefined,
+    sinceVersion: String(1_000_000 + i),
+    terminatingVersion: undefined,
+    finishedVersion: undefined,
+    untilVersion: isLast ? undefined : String(1_000_001 + i),
+  };
+}
+
+type Asked = Pick<Recorded, 'pieces' | 'stretches'>;
+
+/** By one flush of what memory says of groups, none of it plain, into a database that takes all. */
+async function rowsWrittenOf(asked: Asked, groups: readonly string[]): Promise<number> {
   const target = new HistoryTarget({
     schema: 's',
     cluster: 'c',
@@ -158,19 +206,16 @@ test('rows of a pod that has thousands are made in turns, so that no lookup wait
     retentionMs: 3_600_000,
     recorded: {
       isReady: true,
-      intervals: count,
-      now: () => count,
+      intervals: groups.length,
+      now: () => 0,
       keys: () => [],
       whole: () => undefined,
-      pieces: function* () {
-        yield;
-        return pieces;
-      },
       isHeld: () => true,
-      stretches: () => [{ from: 0, until: count, sinceVersion: '999999', untilVersion: '2000000' }],
       onChange: () => () => {},
+      ...asked,
     },
   });
+  let made = 0;
   const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const session = {
     query: async () => [],
@@ -180,18 +225,7 @@ test('rows of a pod that has thousands are made in turns, so that no lookup wait
     },
     copyIn: async () => {},
   };
-  let turn: NodeJS.Immediate = setImmediate(function again() {
-    madeNow = 0;
-    turn = setImmediate(again);
-  });
-  await target.flush(session, [groupKey([X, 'a'])], {
-    batch: count,
-    copy: true,
-    careful: false,
-    enter: nextTurn,
-    leave: nextTurn,
-  });
-  clearImmediate(turn);
-  assert.equal(made, count);
-  assert.ok(most <= 1_000, `${most} rows in one turn`);
-});
+  const manner = { batch: 10_000, copy: true, careful: false, enter: nextTurn, leave: nextTurn };
+  await target.flush(session, groups, manner);
+  return made;
+}

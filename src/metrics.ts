@@ -156,7 +156,7 @@ export function zeroCounters(): Counters {
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const readers: (() => Partial<Record<GaugeName, number>>)[] = [];
-  // Ten times a second, as it comes, the client's quantiles stop the event loop for 3 to 8 ms again and again.
+  // Ten times a second, as it comes, the client's quantiles stop the event loop again and again, for milliseconds.
   collectDefaultMetrics({ register: registry, eventLoopUtilizationTimeout: 1_000 });
 
   const counters = zeroCounters();

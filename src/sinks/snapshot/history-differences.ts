@@ -34,7 +34,7 @@ interface Differences {
 /** What is to be written of a group of which memory says all there is, as of nearly all; undefined: `differences` tells. Few: `PER_STEP` at most. */
 export function newsOf(heard: Heard, found: readonly Piece[], archived: Archived): readonly Piece[] | undefined {
   const from = restFrom(heard);
-  const known = knownOf(heard, found, archived);
+  const known = knownOf(heard, from, found, archived);
   const pieces = saidByOne(heard, known);
   // Of what is written the beginning is the same.
   const isOurs = from === undefined || (known.pieces.length > 0 && pieces?.[0]?.sinceVersion === from);
@@ -60,7 +60,7 @@ export function* differences(
   archived: Archived,
 ): Steps<Differences | undefined> {
   const from = restFrom(heard);
-  const known = knownOf(heard, found, archived);
+  const known = knownOf(heard, from, found, archived);
   const before = new Map<string, Piece>();
   for (const [i, piece] of known.pieces.entries()) {
     before.set(keyOf(piece), piece);
@@ -84,8 +84,12 @@ export function* differences(
 /** From which version on only, if it is the rest. */
 const restFrom = ({ isRest, sinceVersion }: Heard): ResourceVersion | undefined => (isRest ? sinceVersion : undefined);
 
-function knownOf(heard: Heard, found: readonly Piece[], { watched }: Archived): Knowledge {
-  const from = restFrom(heard);
+function knownOf(
+  heard: Heard,
+  from: ResourceVersion | undefined,
+  found: readonly Piece[],
+  { watched }: Archived,
+): Knowledge {
   const pieces = from === undefined ? found : found.filter((piece) => !isOver(piece, from));
   return { pieces, watched: speakingOf(heard, pieces, watched) };
 }

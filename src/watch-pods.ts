@@ -27,7 +27,7 @@ export function podReflectors(options: PodReflectorsOptions): readonly Reflector
   const { labelSelector, nodeName, annotations = [] } = settings;
   const namespaces = settings.namespaces.length === 0 ? [undefined] : settings.namespaces;
   // One reader for all slices: what records have in common is shared in it.
-  const reader = podReader({ annotations, canonicalIp });
+  const reader = podReader({ annotations, canonicalIp, known: (uid) => index.byUid(uid) });
   return namespaces.map(
     (namespace) =>
       new Reflector<Pod>({

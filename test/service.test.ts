@@ -165,3 +165,19 @@ test('what cannot listen leaves nothing running', async (t) => {
   const port = String((taken.address() as AddressInfo).port);
   await assert.rejects(start(t, { environment: { PORT: port } }), { code: 'EADDRINUSE' });
 });
+
+test('what a pod says still after a change is kept once', async (t) => {
+  const { service, simulator } = await start(t, { simulator: { pods: 0 } });
+  simulator.cluster.createPod({ name: 'a', uid: 'a' });
+  const before = await until('the pod', () => service.index.byUid('a'));
+  simulator.cluster.updatePod('default', 'a', (pod) => ({
+    ...pod,
+    metadata: { ...pod.metadata, labels: { app: 'b' } },
+  }));
+  const after = await until('its label', () => {
+    const pod = service.index.byUid('a');
+    return pod?.labels['app'] === 'b' && pod;
+  });
+  assert.equal(before.podIps.length, 2);
+  assert.equal(after.podIps, before.podIps);
+});

@@ -22,12 +22,14 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 export function podReader(options: {
   readonly annotations?: readonly string[];
   readonly canonicalIp: CanonicalIp;
+  /** The record of a pod that is kept already: a new one shares what it says as that does. */
+  readonly known?: (uid: string) => Pod | undefined;
 }): ObjectReader<Pod> {
-  const { annotations = [], canonicalIp } = options;
+  const { annotations = [], canonicalIp, known = () => undefined } = options;
   const kept = new Set(annotations.filter((key) => key !== LAST_APPLIED));
   const json = new PodFromJson(kept);
   const protobuf = new PodFromProtobuf(kept);
-  const records = new PodRecords(canonicalIp);
+  const records = new PodRecords(canonicalIp, known);
   return {
     kinds: ['Pod'],
     fromJson: (object) => records.record(json.read(object)),

@@ -38,15 +38,15 @@ class PodRecord implements Pod {
   readonly states: PackedContainers['states'];
   readonly isPlain: boolean;
 
-  constructor(facts: PodFacts, share: PodRecords) {
+  constructor(facts: PodFacts, share: PodRecords, known: Pod | undefined) {
     const containers = share.containers(facts);
-    this.uid = facts.uid;
+    this.uid = theKept(facts.uid, known?.uid);
     this.namespace = share.namespace(facts.namespace);
-    this.name = facts.name;
+    this.name = theKept(facts.name, known?.name);
     this.resourceVersion = facts.resourceVersion;
     this.labels = facts.labels;
     this.annotations = share.annotations(facts.annotations);
-    this.podIps = share.canonical(facts.podIps, facts.podIp);
+    this.podIps = allKept(share.canonical(facts.podIps, facts.podIp), known?.podIps);
     this.hostIps = share.hostIps(facts.hostIps, facts.hostIp);
     this.hostNetwork = facts.hostNetwork;
     this.nodeName = share.nodeName(facts.nodeName);
@@ -60,7 +60,7 @@ class PodRecord implements Pod {
     this.startedSecond = facts.startedAt;
     this.deletionSecond = facts.deletionTimestamp;
     this.shapes = containers.shapes;
-    this.states = containers.states;
+    this.states = theKept(containers.states, known?.states);
     // Addresses are canonical, versions are digits, and so are what containers' ids end in.
     this.isPlain = isPlain(this.uid) && isPlain(this.namespace) && isPlain(this.name) && this.shapes.every(isPlainId);
   }
@@ -82,6 +82,15 @@ class PodRecord implements Pod {
   }
 }
 
+/** The text itself, but the one that is kept where both say the same: of two that are equal one is garbage at once. */
+const theKept = (text: string, kept: string | undefined): string => (text === kept ? kept : text);
+
+const allKept = (texts: readonly string[], kept: readonly string[] | undefined): readonly string[] =>
+  kept !== undefined && sameTexts(texts, kept) ? kept : texts;
+
+const sameTexts = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((text, i) => text === b[i]);
+
 const isPlain = (text: string): boolean => /^[ !#-[\]-~]*$/.test(text);
 const isPlainId = ({ idPrefix }: PackedContainers['shapes'][number]): boolean => isPlain(idPrefix);
 
@@ -93,6 +102,7 @@ const SHARED_ANNOTATIONS = 1024;
 /** Makes records of facts, or throws when these are not such as the rules need them. Holds what records share. */
 export class PodRecords {
   readonly #canonicalIp: CanonicalIp;
+  readonly #known: (uid: string) => Pod | undefined;
   readonly #packer = new ContainerPacker();
   readonly #namespaces = new Interner<string>(1 << 20);
   readonly #nodeNames = new Interner<string>(1 << 20);
@@ -104,8 +114,9 @@ export class PodRecords {
   readonly #hostIps = new Interner<readonly string[]>(1 << 20);
   readonly #workloads = new Interner<Workload>(1 << 21);
 
-  constructor(canonicalIp: CanonicalIp) {
+  constructor(canonicalIp: CanonicalIp, known: (uid: string) => Pod | undefined) {
     this.#canonicalIp = canonicalIp;
+    this.#known = known;
   }
 
   record(facts: PodFacts): Pod {
@@ -115,7 +126,7 @@ export class PodRecords {
     if (!isResourceVersion(facts.resourceVersion)) {
       throw new Error(`metadata.resourceVersion ${JSON.stringify(facts.resourceVersion)} cannot be ordered`);
     }
-    return new PodRecord(facts, this);
+    return new PodRecord(facts, this, this.#known(facts.uid));
   }
 
   namespace(text: string): string {
@@ -156,8 +167,7 @@ export class PodRecords {
   hostIps(list: readonly string[], single: string): readonly string[] {
     // Nearly always a node says the same as the last time, in canonical texts, of which the single one is the first.
     const likely = this.#likelyHostIps.get(single);
-    if (likely?.[0] === single && list.length === likely.length && list.every((ip, i) => ip === likely[i]))
-      return likely;
+    if (likely?.[0] === single && sameTexts(list, likely)) return likely;
     const key = JSON.stringify([list, single]);
     const hostIps = this.#hostIps.get(key) ?? this.#hostIps.set(key, this.canonical(list, single));
     return this.#likelyHostIps.set(single, hostIps);

@@ -79,6 +79,20 @@ for (const format of FORMATS) {
     assert.ok(each > 300, `${each.toFixed(0)} bytes a pod: not a measurement`);
   });
 
+  test(`a new record of ${format.name} of a pod that is kept adds little: what both say is kept once`, () => {
+    const kept = new Map<string, Pod>();
+    const reader = testReader([], (uid) => kept.get(uid));
+    for (const pod of format.list(page(format, 5000, ''), reader).items) kept.set(pod.uid, pod);
+    const body = page(format, 5000, '');
+    format.list(body, reader);
+    const before = heapUsed();
+    const pods = format.list(body, reader).items;
+    const each = (heapUsed() - before) / pods.length;
+    assert.equal(pods.length, 5000);
+    assert.ok(each < 350, `${each.toFixed(0)} bytes a pod`);
+    assert.ok(each > 150, `${each.toFixed(0)} bytes a pod: not a measurement`);
+  });
+
   test(`no record of ${format.name} holds on to the bytes it was read from`, () => {
     const body = page(format, 200, 'x'.repeat(50_000));
     const reader = testReader([]);

@@ -30,9 +30,13 @@ export function golden(name: Recording, format: WireFormat): Buffer {
 }
 
 /** Its addresses are those that are written canonically: what canonical means is the index's to know. */
-export function testReader(annotations: readonly string[] = [KEPT]): ObjectReader<Pod> {
+export function testReader(
+  annotations: readonly string[] = [KEPT],
+  known: (uid: string) => Pod | undefined = () => undefined,
+): ObjectReader<Pod> {
   return podReader({
     annotations,
+    known,
     canonicalIp: (text) => (isIP(text) === 0 || /[%A-Z]/.test(text) ? undefined : text),
   });
 }

@@ -31,13 +31,13 @@ class Span implements HeardInterval {
   older: Span | undefined = undefined;
   newer: Span | undefined = undefined;
 
-  constructor({ ip, from, heldFrom, holder, sinceVersion }: HeardInterval, end: Ending) {
+  constructor({ ip, from, heldFrom, sinceVersion }: HeardInterval, end: Ending, holder: Holder | undefined) {
     this.ip = ip;
     this.from = from;
     this.until = end.moment;
     this.heldFrom = heldFrom;
     this.goesOn = end.goesOn === true;
-    this.holder = holder && holderOf(holder);
+    this.holder = holder;
     this.sinceVersion = sinceVersion;
     // What ends it came later, even where no version says so: two of its changes must not have one place in the order.
     this.untilVersion =
@@ -68,6 +68,8 @@ export class IpHistory {
   #reach: Moment = -Infinity;
   #reachVersion: ResourceVersion = '';
   readonly #doubts = new Map<string, HeardInterval>();
+  /** Whose interval ended last. */
+  #last: { readonly pod: Holder; readonly holder: Holder } | undefined;
   #comparison = 0;
   readonly #maxEnded: number;
   readonly #maxCharacters: number;
@@ -128,7 +130,7 @@ export class IpHistory {
     for (const [ip, doubt] of this.#doubts) {
       if (ips.has(ip)) continue;
       this.#doubts.delete(ip);
-      this.#keep(new Span(doubt, { moment, version }));
+      this.#keep(doubt, { moment, version });
     }
     for (const ip of ips) {
       if (this.#doubts.has(ip)) continue;
@@ -217,7 +219,7 @@ export class IpHistory {
     for (const ip of open.ips(hold)) if (!pod.podIps.includes(ip)) this.#end(hold, ip, { moment, version });
     open.meet(hold, this.#comparison);
     const isOther = !sameHolder(former, pod);
-    if (isOther) for (const one of open.intervals(hold)) this.#keep(new Span(one, { moment, version, goesOn: true }));
+    if (isOther) for (const one of open.intervals(hold)) this.#keep(one, { moment, version, goesOn: true });
     open.renew(hold, pod, isOther ? moment : open.from(hold), isOther ? version : open.version(hold));
   }
 
@@ -229,10 +231,11 @@ export class IpHistory {
   #end(hold: Hold, ip: string, end: Ending): void {
     const interval = this.#open.interval(hold, ip);
     this.#open.release(hold, ip);
-    this.#keep(new Span(interval, end));
+    this.#keep(interval, end);
   }
 
-  #keep(span: Span): void {
+  #keep(interval: HeardInterval, end: Ending): void {
+    const span = new Span(interval, end, interval.holder && this.#holderOf(interval.holder));
     span.older = this.#ended.get(span.ip);
     if (span.older) span.older.newer = span;
     this.#ended.set(span.ip, span);
@@ -240,6 +243,12 @@ export class IpHistory {
     this.#characters += weightOf(span);
     this.#changed(span.ip, span.holder?.uid ?? '');
     while (this.endedCount > this.#maxEnded || this.#characters > this.#maxCharacters) this.#drop();
+  }
+
+  /** One for all addresses of a pod. */
+  #holderOf(pod: Holder): Holder {
+    if (this.#last?.pod !== pod) this.#last = { pod, holder: holderOf(pod) };
+    return this.#last.holder;
   }
 
   #drop(): void {

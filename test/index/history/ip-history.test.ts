@@ -31,6 +31,18 @@ test('an interval is begun, goes on while nothing that matters changes, and ends
   assert.ok(!('containers' in (history.of(X, 0)[0]?.holder ?? {})), 'of the record only what identifies is kept');
 });
 
+test('who held the addresses of one pod is kept once', () => {
+  const history = new IpHistory({ maxEnded: 10 });
+  const [a, b] = ['a', 'b'].map((uid) => makePod({ uid, name: uid, podIps: [X, Y] }));
+  const holders = (ip: string): unknown[] => history.of(ip, -Infinity).map(({ holder }) => holder);
+  for (const one of [a, b]) history.see(one!, [], 1);
+  history.see({ ...a!, labels: { app: 'b' } }, [X, Y], 2);
+  history.lose({ ...a!, labels: { app: 'b' } }, 3, '200');
+  history.lose(b!, 4, '200');
+  assert.deepEqual(texts(history, X), ['b 1..4', 'a 2..3 since 1', 'a 1..2+']);
+  assert.equal(new Set([...holders(X), ...holders(Y)]).size, 3);
+});
+
 test('what decides or identifies makes another interval: labels, terminating, finished', () => {
   const history = new IpHistory({ maxEnded: 10 });
   const pod = makePod({ uid: 'a', podIps: [X] });

@@ -27,6 +27,7 @@ USER 65532:65532
 EXPOSE 8080
 # --max-old-space-size=512, --max-semi-space-size=16: 150,000 pods fit (npm run bench -- --only memory); without a limit V8 lets garbage
 #   grow into the container's, and the kernel ends the process where V8 would have collected. Give the container 768 MiB.
+#   V8 collects everything before it is half way from what lives to this bound: a smaller one makes lookups wait more often.
 # --no-allocation-site-pretenuring, --no-memory-reducer: lookups wait while V8 collects garbage, and so it has less to collect.
 # --heap-growing-percent=100: the heap grows by so much, not by a third, until everything is collected. --concurrent-marking-max-worker-num=2:
 #   two threads of V8's may take the one core from lookups, not four (docs/decisions/0011-what-lookups-wait-for.md).

@@ -89,7 +89,7 @@ for (const format of FORMATS) {
     const pods = format.list(body, reader).items;
     const each = (heapUsed() - before) / pods.length;
     assert.equal(pods.length, 5000);
-    assert.ok(each < 350, `${each.toFixed(0)} bytes a pod`);
+    assert.ok(each < 320, `${each.toFixed(0)} bytes a pod`); // 290 to 303 measured; each text that is not shared adds 40
     assert.ok(each > 150, `${each.toFixed(0)} bytes a pod: not a measurement`);
   });
 

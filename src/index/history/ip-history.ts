@@ -68,7 +68,7 @@ export class IpHistory {
   #reach: Moment = -Infinity;
   #reachVersion: ResourceVersion = '';
   readonly #doubts = new Map<string, HeardInterval>();
-  /** Whose interval ended last. */
+  /** Of the interval that ended last, of those with a holder: one record, kept until the next ends. */
   #last: { readonly pod: Holder; readonly holder: Holder } | undefined;
   #comparison = 0;
   readonly #maxEnded: number;

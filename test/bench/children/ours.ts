@@ -21,7 +21,7 @@ let service: Service | undefined;
 let startedAt = 0;
 const index = new PodIndex();
 /** For life, like the service's: what pods share is shared in it. */
-const reader = podReader({ annotations: [], canonicalIp });
+const reader = podReader({ annotations: [], canonicalIp, known: (uid) => index.byUid(uid) });
 const podJson = new PodJson(false);
 let readied = false;
 let notes: [string, number][] = [];

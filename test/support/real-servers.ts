@@ -119,7 +119,14 @@ export class ControlPlane {
   async apiServerReady(): Promise<void> {
     const ready = async (): Promise<boolean> => {
       if (this.apiServer.ended !== undefined) return true;
-      return (await this.fetch('/readyz', { signal: AbortSignal.timeout(2_000) })).ok;
+      try {
+        return (await this.fetch('/readyz', { signal: AbortSignal.timeout(2_000) })).ok;
+      } catch (error) {
+        // Its file of certificates may have been read in the moment in which it was empty: the next time it is read again.
+        await this.#agent?.destroy();
+        this.#agent = undefined;
+        throw error;
+      }
     };
     await until('the API server is ready', ready, { timeoutMs: 60_000, everyMs: 100 });
     if (this.apiServer.ended !== undefined) throw new Error(tail(this.apiServer));

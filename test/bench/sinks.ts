@@ -13,13 +13,14 @@ import type { Marker } from './marker.ts';
 import { readingPods } from './reading-pods.ts';
 import { progress } from './rows.ts';
 import type { Scale } from './rows.ts';
-import { rowsOf } from './sinks-rows.ts';
-import type { Minute, Round } from './sinks-rows.ts';
+import { both, p99, rowsOf } from './sinks-rows.ts';
+import type { Minute, Pair, Round } from './sinks-rows.ts';
 import type { Row } from './table.ts';
 
 /** Events of pods a second, besides the markers'. */
 const EVENTS = 1_000;
 const MARKER_MS = 40;
+const LOOKUP_MS = 2;
 /** Where a pod has rows, and under which lease they are written. */
 const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
 const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
@@ -28,12 +29,12 @@ const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
 const [MEMORY, BYTES] = ['/dev/shm', 4 * 1024 ** 3];
 
 interface Stage {
-  readonly simulator: Child;
+  /** Each feeds one of the two services that are compared: the one without sinks, the one with them. */
+  readonly simulators: readonly [off: Child, on: Child];
   readonly load: Child;
   readonly readers: readonly Child[];
   readonly postgres: RealPostgres;
   readonly proxy: TcpProxy;
-  readonly api: string;
   readonly pods: number;
   readonly minuteMs: number;
   /** For a minute V8 compiles what it has not met, on the same core: that is what most waits of two milliseconds are then. */
@@ -41,15 +42,24 @@ interface Stage {
   readonly flushMs: number;
 }
 
+/** One of the two services that are compared, and the cluster that it alone watches. */
+interface Side {
+  readonly simulator: Child;
+  readonly ours: Child;
+  readonly url: string;
+}
+
 /**
- * What it costs to keep Postgres up to date while a cluster changes, and what a database that has stopped costs. Everything but
+ * What it costs to keep Postgres up to date while a cluster changes, and what a database that has stopped costs. Two services run at once, and the pods of one
+ * of them change at a time: half a minute without sinks comes right before and right after each minute with them, for the pace of a machine drifts. Everything but
  * podwhois has the other core; Postgres and who reads its tables give way there, and the lookups' load goes first: what it waits for its core is not theirs.
  */
 export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Row[]> {
   const flushMs = smoke ? 300 : 3_000;
   const postgres = await startPostgres({}, inMemory());
   const proxy = await TcpProxy.to(postgres.port);
-  const [simulator, load] = [startChild('simulator', { core: 1 }), startLoad()];
+  const simulators = [startChild('simulator', { core: 1 }), startChild('simulator', { core: 1 })] as const;
+  const load = startLoad();
   const readers = NAMES.map(() => startChild('row-reader', { core: 1 }));
   try {
     const { server } = postgres;
@@ -61,19 +71,17 @@ export async function sinks({ pods, rounds, smoke }: Scale): Promise<readonly Ro
     for (const reader of readers)
       await reader.ask('connect', { host, port: Number(port), user, password, database: 'postgres' });
     const [minuteMs, warmMs] = smoke ? [2_000, 300] : [60_000, 60_000];
-    const stage = { simulator, load, readers, postgres, proxy, pods, minuteMs, warmMs, flushMs };
+    const stage = { simulators, load, readers, postgres, proxy, pods, minuteMs, warmMs, flushMs };
     const all: Round[] = [];
     const reading: Row[] = [];
     const few = Math.min(rounds, 3);
     for (let round = 0; round < few; round++) {
-      const api = await simulator.ask<string>('start', { pods, keepBytes: false });
-      const of = { ...stage, api, name: `round ${round + 1} of ${few}` };
-      all.push(await play(of, round === 0 ? reading : undefined));
+      all.push(await play({ ...stage, name: `round ${round + 1} of ${few}` }, round === 0 ? reading : undefined));
     }
     return [...rowsOf(all, { pods, flushMs, tables: NAMES }), ...reading];
   } finally {
     pin(process.pid, '0,1');
-    await Promise.all([simulator, load, ...readers].map((child) => child.stop()));
+    await Promise.all([...simulators, load, ...readers].map((child) => child.stop()));
     await proxy.close();
     await postgres.down();
   }
@@ -88,19 +96,7 @@ function inMemory(): string {
 }
 
 async function play(stage: Stage & { name: string }, reading: Row[] | undefined): Promise<Round> {
-  const { simulator, load, postgres, proxy, api, name } = stage;
-  const off = await withService(api, {}, async (ours, url) => {
-    progress(`${EVENTS} events/s without sinks, ${name}`);
-    // Right after the first sync of a machine that has much to do, /pods may be refused.
-    const answers = await until('its pods', async () => await answersOf(url, 1_000));
-    await load.ask(
-      'paths',
-      answers.map(([ip]) => `/pod?ip=${ip}`),
-    );
-    await simulator.ask('churn', EVENTS);
-    return { ...(await minute(stage, ours, url)), grownMb: await growth(stage, ours) };
-  });
-  await simulator.ask('churn', 0);
+  const { simulators, load, pods, postgres, proxy, name } = stage;
   const schema = postgres.schema();
   const environment = {
     ...postgres.environment({ PGPORT: String(proxy.port) }),
@@ -108,41 +104,93 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     PODWHOIS_SCHEMA: schema,
     SNAPSHOT_FLUSH_INTERVAL: `${stage.flushMs}ms`,
   };
-  return await withService(api, environment, async (ours, url) => {
-    progress(`first snapshot of ${stage.pods} pods, ${name}`);
-    const { pods } = await ours.ask<{ pods: number }>('counts');
-    await untilEqual(postgres, schema, 0);
-    reading?.push(...(await readingPods(postgres, schema, pods)));
-    progress(`${EVENTS} events/s into Postgres, ${name}`);
-    await simulator.ask('churn', EVENTS);
-    const first = await simulator.ask<number>('mark', { everyMs: MARKER_MS, livesMs: 4 * stage.flushMs });
-    await Promise.all(
-      stage.readers.map((reader, i) => reader.ask('watch', { table: NAMES[i], schema, everyMs: 25, first })),
+  const [plain, fed] = await Promise.all(
+    simulators.map(async (one) => await one.ask<string>('start', { pods, keepBytes: false })),
+  );
+  return await withService(simulators[0], plain, {}, async (off) => {
+    // Right after the first sync of a machine that has much to do, /pods may be refused.
+    const answers = await until('its pods', async () => await answersOf(off.url, 1_000));
+    await load.ask(
+      'paths',
+      answers.map(([ip]) => `/pod?ip=${ip}`),
     );
-    const [before, began] = [await footprintOf(postgres, schema), performance.now()];
-    const on = await minute(stage, ours, url);
-    const [after, seconds] = [await footprintOf(postgres, schema), (performance.now() - began) / 1000];
-    const made = await simulator.ask<Marker[]>('marked');
-    const lags = await Promise.all(stage.readers.map((reader) => lagsIn(reader, made, stage)));
-    progress(`${EVENTS} events/s, and Postgres has stopped, ${name}`);
-    proxy.blackHole = true;
-    // It is warm, and what comes first is the worst.
-    const hole = { ...(await minute({ ...stage, warmMs: 0 }, ours, url)), grownMb: await growth(stage, ours) };
-    await simulator.ask('churn', 0);
-    proxy.blackHole = false;
-    proxy.cut();
-    const back = Date.now();
-    await untilEqual(postgres, schema, back);
-    return {
-      off,
-      on,
-      hole,
-      lags,
-      walPerEvent: (after.wal - before.wal) / (seconds * on.events),
-      swollen: after.bytes / before.bytes,
-      recoveredMs: Date.now() - back,
-    };
+    return await withService(simulators[1], fed, environment, async (on) => {
+      progress(`first snapshot of ${pods} pods, ${name}`);
+      const counts = await on.ours.ask<{ pods: number }>('counts');
+      await untilEqual(postgres, schema, 0);
+      reading?.push(...(await readingPods(postgres, schema, counts.pods)));
+      progress(`${EVENTS} events/s, so that V8 has compiled what it meets, ${name}`);
+      for (const side of [off, on]) await changing(side, async () => await warm(stage, side));
+      const half = async (): Promise<Minute> =>
+        await changing(off, async () => await minute({ ...stage, minuteMs: stage.minuteMs / 2 }, off));
+      progress(`${EVENTS} events/s, half a minute without sinks, a minute into Postgres, ${name}`);
+      const first = await half();
+      const into = await changing(on, async () => await intoPostgres(stage, on, schema));
+      const second = await half();
+      const pair = told({ ours: into.ours, off: both(first, second) });
+      progress(`${EVENTS} events/s, and Postgres has stopped, ${name}`);
+      const silent = await changing(
+        on,
+        async () =>
+          await minute(stage, on, () => {
+            proxy.blackHole = true;
+          }),
+      );
+      const third = await half();
+      const hole = told({ ours: silent, off: both(second, third) });
+      progress(`${EVENTS} events/s, what is kept of a minute, ${name}`);
+      const grownMb = [];
+      for (const side of [off, on]) grownMb.push(await changing(side, async () => await growth(stage, side)));
+      proxy.blackHole = false;
+      proxy.cut();
+      const back = Date.now();
+      await untilEqual(postgres, schema, back);
+      return {
+        ...into,
+        on: pair,
+        hole,
+        grownMb: { off: grownMb[0] ?? Number.NaN, hole: grownMb[1] ?? Number.NaN },
+        recoveredMs: Date.now() - back,
+      };
+    });
   });
+}
+
+function told(pair: Pair): Pair {
+  const [ours, off] = [pair.ours, pair.off].map((one) => p99(one).toFixed(2));
+  progress(`p99 of a lookup ${ours} ms, ${off} ms without sinks`);
+  return pair;
+}
+
+/** A minute into Postgres, and what becomes of the rows. */
+async function intoPostgres(
+  stage: Stage,
+  side: Side,
+  schema: string,
+): Promise<Pick<Round, 'lags' | 'walPerEvent' | 'swollen'> & { ours: Minute }> {
+  const { postgres, readers, flushMs } = stage;
+  const first = await side.simulator.ask<number>('mark', { everyMs: MARKER_MS, livesMs: 4 * flushMs });
+  await Promise.all(readers.map((reader, i) => reader.ask('watch', { table: NAMES[i], schema, everyMs: 25, first })));
+  const [before, began] = [await footprintOf(postgres, schema), performance.now()];
+  const ours = await minute(stage, side);
+  const [after, seconds] = [await footprintOf(postgres, schema), (performance.now() - began) / 1000];
+  const made = await side.simulator.ask<Marker[]>('marked');
+  return {
+    ours,
+    lags: await Promise.all(readers.map((reader) => lagsIn(reader, made, stage))),
+    walPerEvent: (after.wal - before.wal) / (seconds * ours.events),
+    swollen: after.bytes / before.bytes,
+  };
+}
+
+/** While the pods of one service change, and those of the other stand still. */
+async function changing<T>({ simulator }: Side, use: () => Promise<T>): Promise<T> {
+  await simulator.ask('churn', EVENTS);
+  try {
+    return await use();
+  } finally {
+    await simulator.ask('churn', 0);
+  }
 }
 
 /** Waits until all tables have been known to equal the cluster after a time; Postgres and this process have one clock. */
@@ -168,15 +216,16 @@ async function footprintOf(postgres: RealPostgres, schema: string): Promise<{ wa
 }
 
 async function withService<T>(
-  api: string,
+  simulator: Child,
+  api: string | undefined,
   environment: Readonly<Record<string, string>>,
-  use: (ours: Child, url: string) => Promise<T>,
+  use: (side: Side) => Promise<T>,
 ): Promise<T> {
   const ours = startChild('ours', { core: 0, execArgv: imageFlags() });
   try {
     const url = await ours.ask<string>('start', { K8S_API_SERVER: api, ...environment });
     await until('podwhois is ready', async () => await isReady(url), { timeoutMs: 300_000 });
-    return await use(ours, url);
+    return await use({ simulator, ours, url });
   } finally {
     await ours.stop();
   }
@@ -188,28 +237,53 @@ async function isReady(url: string): Promise<boolean> {
   return statusCode === 200;
 }
 
+/** Lookups at a steady rate, for as long as V8 compiles what it meets. */
+async function warm({ load, warmMs }: Stage, { url }: Side): Promise<void> {
+  await load.ask('probe', { url, everyMs: LOOKUP_MS });
+  await pause(warmMs);
+  await load.ask('probed');
+}
+
 /**
  * What the process does while lookups come at a steady rate. V8 is left to itself: after a collection that we ask for, the next minute has none of its own, and those after it
  * have many.
+ *
+ * @param begin Called when it begins; before it the other service has rested.
  */
-async function minute({ load, minuteMs, warmMs }: Stage, ours: Child, url: string): Promise<Minute> {
-  await load.ask('probe', { url, everyMs: 2 });
-  await pause(warmMs);
+async function minute(stage: Stage, side: Side, begin?: () => void): Promise<Minute> {
+  const { load, minuteMs, flushMs } = stage;
+  const { ours, url } = side;
+  await warm({ ...stage, warmMs: 2 * flushMs }, side);
+  const collected = await markCompacts(url);
   const [before, changes] = [await ours.ask<Usage>('usage'), await ours.ask<number>('changes')];
   const began = performance.now();
-  await load.ask('probe', { url, everyMs: 2 });
+  begin?.();
+  await load.ask('probe', { url, everyMs: LOOKUP_MS });
   await pause(minuteMs);
-  const { p99 } = await load.ask<{ p99: number }>('probed');
+  const { waits } = await load.ask<{ waits: number[] }>('probed');
   if (!(await isReady(url))) throw new Error('podwhois is not ready');
   const after = await ours.ask<Usage>('usage');
   const seconds = (performance.now() - began) / 1000;
   const events = ((await ours.ask<number>('changes')) - changes) / seconds;
-  const { stallMs, peakRssMb: rssMb } = after;
-  return { cpuShare: (after.cpu - before.cpu) / seconds, events, p99, stallMs, rssMb };
+  return {
+    cpuShare: (after.cpu - before.cpu) / seconds,
+    events,
+    waits,
+    markCompacts: (await markCompacts(url)) - collected,
+    stallMs: after.stallMs,
+    rssMb: after.peakRssMb,
+  };
+}
+
+/** How often V8 has collected everything. */
+async function markCompacts(url: string): Promise<number> {
+  const { body } = await request(`${url}/metrics`);
+  const [, count = '0'] = /^nodejs_gc_duration_seconds_count\{kind="major"\} (\d+)$/m.exec(await body.text()) ?? [];
+  return Number(count);
 }
 
 /** How much more the process keeps after so long, in MB. */
-async function growth({ minuteMs }: Stage, ours: Child): Promise<number> {
+async function growth({ minuteMs }: Stage, { ours }: Side): Promise<number> {
   const before = await ours.ask<number>('heap');
   await pause(minuteMs);
   return ((await ours.ask<number>('heap')) - before) / 2 ** 20;

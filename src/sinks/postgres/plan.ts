@@ -26,7 +26,7 @@ export interface State {
 }
 
 export interface Pace {
-  /** How often changes are written at most. */
+  /** How often changes are written, see `nextFlush`. */
   readonly flushMs: number;
   /** The lease is proven this often, and asked for this often by who has it not. */
   readonly leaseMs: number;
@@ -56,9 +56,17 @@ export function nextStep(state: State, now: number, { leaseMs }: Pace): Step {
   return wait(Math.min(compareIn, flushIn, proveIn, pruneIn));
 }
 
-/** When the next flush may begin: an interval after the last one began, so that no row is behind by much more; a slow database rests in between. */
-export const nextFlush = (began: number, ended: number, { flushMs }: Pace): number =>
-  Math.max(began + flushMs, ended + Math.min(ended - began, flushMs));
+/** A row is behind by an interval, and by what a flush takes. No more than this beside the interval, where the database rests enough all the same. */
+const FLUSH_TAKES_MS = 750;
+
+/**
+ * When the next flush may begin: an interval after the last one began, and as much earlier as that one took too long, so that no row is behind by
+ * much more than an interval. A slow database rests in between: as long as it worked, an interval at most.
+ */
+export function nextFlush(began: number, ended: number, { flushMs }: Pace): number {
+  const took = ended - began;
+  return Math.max(began + flushMs - Math.max(0, took - FLUSH_TAKES_MS), ended + Math.min(took, flushMs));
+}
 
 /** How often it is asked whether the truth may be believed. */
 const UNREADY_MS = 1_000;

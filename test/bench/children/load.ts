@@ -38,7 +38,13 @@ answering({
     probing?.stop();
     if (probing?.broken) throw probing.broken;
     const waits = probing?.waits ?? [];
-    return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
+    return {
+      waits,
+      count: waits.length,
+      p50: quantile(waits, 0.5),
+      p99: quantile(waits, 0.99),
+      max: quantile(waits, 1),
+    };
   },
   /** For so long, without a pause and without a look at the pods: as `curl` would. Returns how many pages that were. */
   walk: async ({ url, seconds }: { url: string; seconds: number }) => {

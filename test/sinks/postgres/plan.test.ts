@@ -62,7 +62,13 @@ test('what is too old is deleted when nothing else is to be done', () => {
   assert.deepEqual(nextStep(state({ pruneAt: 500, leading: false }), 4_000, PACE), { kind: 'acquire', takeOver: true });
 });
 
-test('flushes begin an interval apart; one that is slow is followed by a rest as long, of an interval at most', () => {
+test('flushes begin an interval apart, earlier where one takes long; a slow one is followed by a rest as long, of an interval at most', () => {
+  const long = { ...PACE, flushMs: 3_000 };
+  assert.equal(nextFlush(500, 1_250, long), 3_500);
+  assert.equal(nextFlush(0, 1_000, long), 2_750);
+  assert.equal(nextFlush(0, 1_250, long), 2_500);
+  assert.equal(nextFlush(0, 1_500, long), 3_000);
+  assert.equal(nextFlush(0, 9_000, long), 12_000);
   assert.equal(nextFlush(500, 600, PACE), 1_500);
   assert.equal(nextFlush(0, 500, PACE), 1_000);
   assert.equal(nextFlush(0, 700, PACE), 1_400);

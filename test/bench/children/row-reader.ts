@@ -12,6 +12,14 @@ const QUESTIONS = {
   ip_history: (schema: string) =>
     `SELECT uid, bool_and(valid_until < 'infinity') AS over FROM ${schema}.ip_history WHERE cluster = $1 AND uid = ANY($2) GROUP BY uid`,
 } as const;
+/** Under which lease they are written. */
+const SINKS = { pods: 'snapshot', ip_history: 'history' } as const;
+/**
+ * What is another with each flush. Whoever asks for the rows 40 times a second takes more of Postgres than who writes them, and the flushes
+ * wait for it.
+ */
+const flushed = (schema: string): string =>
+  `SELECT xmin::text AS flush FROM ${schema}.leases WHERE cluster = $1 AND sink = $2`;
 /** Markers that may be made and not seen yet. */
 const AHEAD = 512;
 
@@ -32,7 +40,11 @@ async function watch(reader: Client, signal: AbortSignal, of: Watching): Promise
   const { table, schema, everyMs, first } = of;
   const open = new Set<string>();
   let next = first;
+  let last: string | undefined;
   for (; !signal.aborted; await sleep(everyMs)) {
+    const [lease] = (await reader.query<{ flush: string }>(flushed(schema), ['default', SINKS[table]])).rows;
+    if (lease?.flush === last) continue;
+    last = lease?.flush;
     while (open.size < AHEAD) open.add(markerUid(next++));
     const { rows } = await reader.query<{ uid: string; over: boolean }>(QUESTIONS[table](schema), [
       'default',

@@ -1,7 +1,7 @@
 import { median, quantile, ratios, spread } from './statistics.ts';
 import type { Row } from './table.ts';
 
-/** One minute of one process. */
+/** A minute of one process, or a part of one. */
 export interface Minute {
   readonly cpuShare: number;
   readonly events: number;
@@ -9,11 +9,13 @@ export interface Minute {
   readonly waits: readonly number[];
   /** How often V8 collected everything meanwhile. */
   readonly markCompacts: number;
+  /** What the host of the machine took of the cores. */
+  readonly stolenMs: number;
   readonly stallMs: number;
   readonly rssMb: number;
 }
 
-/** A minute with sinks, and one without: half of it right before, half of it right after. */
+/** A minute with sinks and one without, in turns. */
 export interface Pair {
   readonly ours: Minute;
   readonly off: Minute;
@@ -34,15 +36,19 @@ export interface Round {
   readonly recoveredMs: number;
 }
 
-/** Two halves of a minute. */
-export const both = (a: Minute, b: Minute): Minute => ({
-  cpuShare: (a.cpuShare + b.cpuShare) / 2,
-  events: (a.events + b.events) / 2,
-  waits: [...a.waits, ...b.waits],
-  markCompacts: a.markCompacts + b.markCompacts,
-  stallMs: Math.max(a.stallMs, b.stallMs),
-  rssMb: Math.max(a.rssMb, b.rssMb),
+/** What some turns are together. */
+export const all = (turns: readonly Minute[]): Minute => ({
+  cpuShare: mean(turns.map((one) => one.cpuShare)),
+  events: mean(turns.map((one) => one.events)),
+  waits: turns.flatMap((one) => one.waits),
+  markCompacts: sum(turns.map((one) => one.markCompacts)),
+  stolenMs: sum(turns.map((one) => one.stolenMs)),
+  stallMs: Math.max(...turns.map((one) => one.stallMs)),
+  rssMb: Math.max(...turns.map((one) => one.rssMb)),
 });
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+const mean = (values: readonly number[]): number => sum(values) / values.length;
 
 /** Of what a lookup waits, milliseconds. */
 export const p99 = ({ waits }: Minute): number => quantile(waits, 0.99);
@@ -80,7 +86,7 @@ export function rowsOf(
       what: `${name}${SAY[state]}: a lookup waits, p99`,
       ours: `${spread(ours)} ms`,
       floor: `${spread(floor)} ms`,
-      result: `× ${spread(ratio)}; longest stall in ms ${say((one) => one.stallMs)}; mark-compacts ${say((one) => one.markCompacts)}`,
+      result: `× ${spread(ratio)}; longest stall in ms ${say((one) => one.stallMs)}; mark-compacts ${say((one) => one.markCompacts)}; stolen by the host ms ${say((one) => one.stolenMs)}`,
       target: '≤ 1.5 × without sinks',
       met: median(ratio) <= 1.5,
     };

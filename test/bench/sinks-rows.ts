@@ -125,7 +125,7 @@ export function rowsOf(
         0,
       )} B`,
       floor: '',
-      result: `after a minute the tables are × ${spread(rounds.map((round) => round.swollen))}`,
+      result: `after it the tables are × ${spread(rounds.map((round) => round.swollen))}`,
       target: '',
       met: undefined,
     },

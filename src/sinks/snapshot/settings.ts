@@ -20,7 +20,7 @@ export const SNAPSHOT = {
   snapshotFlushInterval: setting({
     variable: 'SNAPSHOT_FLUSH_INTERVAL',
     flag: '--snapshot-flush-interval <duration>',
-    help: 'how often changes are written at most',
+    help: 'how far apart writes begin; up to half a second less where one takes long',
     fallback: 3_000,
     fallbackText: '3s',
     example: '3s',

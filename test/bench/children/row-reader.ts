@@ -15,7 +15,7 @@ const QUESTIONS = {
 /** Under which lease they are written. */
 const SINKS = { pods: 'snapshot', ip_history: 'history' } as const;
 /**
- * What is another with each flush. Whoever asks for the rows 40 times a second takes more of Postgres than who writes them, and the flushes
+ * What is another with each flush, and each proof of the lease. Whoever asks for the rows 40 times a second takes more of Postgres than who writes them, and the flushes
  * wait for it.
  */
 const flushed = (schema: string): string =>

@@ -69,6 +69,8 @@ test('flushes begin an interval apart, earlier where one takes long; a slow one 
   assert.equal(nextFlush(0, 1_250, long), 2_500);
   assert.equal(nextFlush(0, 1_500, long), 3_000);
   assert.equal(nextFlush(0, 9_000, long), 12_000);
+  assert.equal(nextFlush(0, 20_000, { ...PACE, flushMs: 60_000 }), 59_500);
+  assert.equal(nextFlush(0, 900, { ...PACE, flushMs: 1_500 }), 1_800);
   assert.equal(nextFlush(500, 600, PACE), 1_500);
   assert.equal(nextFlush(0, 500, PACE), 1_000);
   assert.equal(nextFlush(0, 700, PACE), 1_400);

@@ -297,8 +297,10 @@ function stolenMs(): number {
 /** How often V8 has collected everything. */
 async function markCompacts(url: string): Promise<number> {
   const { body } = await request(`${url}/metrics`);
-  const [, count] = /^nodejs_gc_duration_seconds_count\{kind="major"\} (\d+)$/m.exec(await body.text()) ?? [];
-  if (count === undefined) throw new Error('/metrics does not say how often V8 collected everything');
+  const metrics = await body.text();
+  if (!metrics.includes('# TYPE nodejs_gc_duration_seconds ')) throw new Error('/metrics does not count collections');
+  // There is no line before the first one.
+  const [, count = '0'] = /^nodejs_gc_duration_seconds_count\{kind="major"\} (\d+)$/m.exec(metrics) ?? [];
   return Number(count);
 }
 

@@ -9,6 +9,9 @@ export interface Marker {
   gone?: number;
 }
 
+/** Where a pod has rows, and under which lease they are written. */
+export const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
+
 export const markerUid = (number: number): string => `marker-${number}`;
 
 export const wallMs = (): number => performance.timeOrigin + performance.now();

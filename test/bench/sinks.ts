@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 import { answersOf } from './answering.ts';
 import { giveWay, goFirst, imageFlags, pin, startChild, startedBy, startLoad } from './child.ts';
 import type { Child, Usage } from './child.ts';
-import { lagsOf } from './marker.ts';
+import { lagsOf, TABLES } from './marker.ts';
 import type { Marker } from './marker.ts';
 import { readingPods } from './reading-pods.ts';
 import { progress } from './rows.ts';
@@ -23,8 +23,6 @@ const MARKER_MS = 40;
 const LOOKUP_MS = 2;
 /** A minute is so many turns. */
 const TURNS = 3;
-/** Where a pod has rows, and under which lease they are written. */
-const TABLES = { pods: 'snapshot', ip_history: 'history' } as const;
 const NAMES = Object.keys(TABLES) as (keyof typeof TABLES)[];
 
 /** A folder in memory, and what all of Postgres takes of it. */
@@ -111,17 +109,14 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     // What it costs to read everything back is not to fall into the other one's turn.
     RESYNC_INTERVAL: '2h',
   };
-  const [plain, fed] = await Promise.all(
-    simulators.map(async (one) => await one.ask<string>('start', { pods, keepBytes: false })),
-  );
-  return await withService(simulators[0], plain, {}, async (off) => {
+  return await withService({ simulator: simulators[0], pods }, {}, async (off) => {
     // Right after the first sync of a machine that has much to do, /pods may be refused.
     const answers = await until('its pods', async () => await answersOf(off.url, 1_000));
     await load.ask(
       'paths',
       answers.map(([ip]) => `/pod?ip=${ip}`),
     );
-    return await withService(simulators[1], fed, environment, async (on) => {
+    return await withService({ simulator: simulators[1], pods }, environment, async (on) => {
       progress(`first snapshot of ${pods} pods, ${name}`);
       const counts = await on.ours.ask<{ pods: number }>('counts');
       await untilEqual(postgres, schema, 0);
@@ -144,8 +139,8 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
         return await changing(on, async () => await turn(stage, on, begin));
       });
       progress(`${EVENTS} events/s, what is kept of a minute, ${name}`);
-      const grownMb = [];
-      for (const side of [off, on]) grownMb.push(await changing(side, async () => await growth(stage, side)));
+      const grownOff = await changing(off, async () => await growth(stage, off));
+      const grownHole = await changing(on, async () => await growth(stage, on));
       proxy.blackHole = false;
       proxy.cut();
       const back = Date.now();
@@ -156,7 +151,7 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
         lags,
         walPerEvent: (after.wal - before.wal) / events,
         swollen: after.bytes / full.bytes,
-        grownMb: { off: grownMb[0] ?? Number.NaN, hole: grownMb[1] ?? Number.NaN },
+        grownMb: { off: grownOff, hole: grownHole },
         recoveredMs: Date.now() - back,
       };
     });
@@ -226,12 +221,13 @@ async function footprintOf(postgres: RealPostgres, schema: string): Promise<{ wa
   return { wal: Number(row?.wal), bytes: Number(row?.bytes) };
 }
 
+/** While a service watches a cluster of its own, of so many pods. */
 async function withService<T>(
-  simulator: Child,
-  api: string | undefined,
+  { simulator, pods }: { readonly simulator: Child; readonly pods: number },
   environment: Readonly<Record<string, string>>,
   use: (side: Side) => Promise<T>,
 ): Promise<T> {
+  const api = await simulator.ask<string>('start', { pods, keepBytes: false });
   const ours = startChild('ours', { core: 0, execArgv: imageFlags() });
   try {
     const url = await ours.ask<string>('start', { K8S_API_SERVER: api, ...environment });
@@ -248,11 +244,10 @@ async function isReady(url: string): Promise<boolean> {
   return statusCode === 200;
 }
 
-/** Lookups at a steady rate, for as long as V8 compiles what it meets. */
+/** Lookups at a steady rate, for so long; they go on until others begin. */
 async function warm({ load, warmMs }: Stage, { url }: Side): Promise<void> {
   await load.ask('probe', { url, everyMs: LOOKUP_MS });
   await pause(warmMs);
-  await load.ask('probed');
 }
 
 /**
@@ -271,7 +266,7 @@ async function turn(stage: Stage, side: Side, begin?: () => unknown): Promise<Mi
   await begin?.();
   await load.ask('probe', { url, everyMs: LOOKUP_MS });
   await pause(turnMs);
-  const { waits } = await load.ask<{ waits: number[] }>('probed');
+  const waits = await load.ask<number[]>('waits');
   if (!(await isReady(url))) throw new Error('podwhois is not ready');
   const after = await ours.ask<Usage>('usage');
   const seconds = (performance.now() - began) / 1000;

@@ -35,17 +35,11 @@ answering({
   },
   /** Rejects where a connection ended meanwhile: what is measured answers every request. Whether it was a 200 does not matter. */
   probed: () => {
-    probing?.stop();
-    if (probing?.broken) throw probing.broken;
-    const waits = probing?.waits ?? [];
-    return {
-      waits,
-      count: waits.length,
-      p50: quantile(waits, 0.5),
-      p99: quantile(waits, 0.99),
-      max: quantile(waits, 1),
-    };
+    const waits = waited();
+    return { count: waits.length, p50: quantile(waits, 0.5), p99: quantile(waits, 0.99), max: quantile(waits, 1) };
   },
+  /** As `probed`, but tells of each, milliseconds. */
+  waits: waited,
   /** For so long, without a pause and without a look at the pods: as `curl` would. Returns how many pages that were. */
   walk: async ({ url, seconds }: { url: string; seconds: number }) => {
     const until = performance.now() + seconds * 1000;
@@ -63,6 +57,12 @@ answering({
 
 /** More than a token is long. */
 const MAX_TOKEN = 2048;
+
+function waited(): readonly number[] {
+  probing?.stop();
+  if (probing?.broken) throw probing.broken;
+  return probing?.waits ?? [];
+}
 
 function drawn(all: readonly string[]): string {
   return all[Math.floor(Math.random() * all.length)] ?? '';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { markerUid, wallMs } from '../marker.ts';
+import { markerUid, TABLES, wallMs } from '../marker.ts';
 import type { Marker } from '../marker.ts';
 import { answering } from './answering.ts';
 
@@ -12,8 +12,6 @@ const QUESTIONS = {
   ip_history: (schema: string) =>
     `SELECT uid, bool_and(valid_until < 'infinity') AS over FROM ${schema}.ip_history WHERE cluster = $1 AND uid = ANY($2) GROUP BY uid`,
 } as const;
-/** Under which lease they are written. */
-const SINKS = { pods: 'snapshot', ip_history: 'history' } as const;
 /**
  * What is another with each flush, and each proof of the lease. Whoever asks for the rows 40 times a second takes more of Postgres than who writes them, and the flushes
  * wait for it.
@@ -42,7 +40,7 @@ async function watch(reader: Client, signal: AbortSignal, of: Watching): Promise
   let next = first;
   let last: string | undefined;
   for (; !signal.aborted; await sleep(everyMs)) {
-    const [lease] = (await reader.query<{ flush: string }>(flushed(schema), ['default', SINKS[table]])).rows;
+    const [lease] = (await reader.query<{ flush: string }>(flushed(schema), ['default', TABLES[table]])).rows;
     if (lease?.flush === last) continue;
     last = lease?.flush;
     while (open.size < AHEAD) open.add(markerUid(next++));

@@ -18,6 +18,7 @@ let marked = 0;
 answering({
   start: async ({ format, ...options }: { pods: number; churn?: number; format?: 'json' }) => {
     await simulator?.close();
+    markers = [];
     simulator = await startSimulator({ seed: 1, keepBytes: true, ...options });
     if (format === 'json') simulator.faults.add({ jsonOnly: true, times: Infinity });
     return simulator.url;
@@ -38,6 +39,8 @@ answering({
   },
   /** Makes a marker every so often, each of which is deleted after its life, until `marked`. Returns the number of the first. */
   mark: ({ everyMs, livesMs }: { everyMs: number; livesMs: number }) => {
+    // Whose rows were waited for when the last ones ended.
+    for (const { uid, gone } of markers) if (gone === undefined) simulator?.cluster.deletePod('default', uid);
     markers = [];
     marking = setInterval(() => {
       const uid = markerUid(marked++);

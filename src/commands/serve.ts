@@ -1,4 +1,5 @@
 import { CAPABILITIES, loadCapabilities } from '../capabilities.ts';
+import { collectorGivesWay } from '../garbage-collector.ts';
 import { createLog } from '../log.ts';
 import { serveSchema, serveWarnings } from '../serve-settings.ts';
 import { startService } from '../service.ts';
@@ -22,8 +23,9 @@ export async function serve(settings: Settings, capabilities = CAPABILITIES): Pr
     close: async (delayMs) => await (await starting).close({ delayMs }),
   });
   try {
-    const { url, preflightUrl } = await starting;
+    const { url, preflightUrl, source } = await starting;
     log.info({ url, preflightUrl }, 'listening');
+    collectorGivesWay(source, log);
   } catch (error) {
     uninstall();
     throw error;

@@ -106,8 +106,6 @@ async function play(stage: Stage & { name: string }, reading: Row[] | undefined)
     SNAPSHOT: 'true',
     PODWHOIS_SCHEMA: schema,
     SNAPSHOT_FLUSH_INTERVAL: `${stage.flushMs}ms`,
-    // What it costs to read everything back is not to fall into the other one's turn.
-    RESYNC_INTERVAL: '2h',
   };
   return await withService({ simulator: simulators[0], pods }, {}, async (off) => {
     // Right after the first sync of a machine that has much to do, /pods may be refused.
@@ -229,8 +227,10 @@ async function withService<T>(
 ): Promise<T> {
   const api = await simulator.ask<string>('start', { pods, keepBytes: false });
   const ours = startChild('ours', { core: 0, execArgv: imageFlags() });
+  // What it costs to list everything again is not to fall into the other one's turn.
+  const own = { K8S_API_SERVER: api, RESYNC_INTERVAL: '2h' };
   try {
-    const url = await ours.ask<string>('start', { K8S_API_SERVER: api, ...environment });
+    const url = await ours.ask<string>('start', { ...own, ...environment });
     await until('podwhois is ready', async () => await isReady(url), { timeoutMs: 300_000 });
     return await use({ simulator, ours, url });
   } finally {

@@ -1,3 +1,4 @@
+import { collectorGivesWay } from '../../../src/garbage-collector.ts';
 import { PodJson } from '../../../src/http/pod-json.ts';
 import { answer } from '../../../src/index/answer.ts';
 import { canonicalIp } from '../../../src/index/ip-address.ts';
@@ -32,6 +33,7 @@ answering({
   start: async (environment: Record<string, string>) => {
     const settings = readServeSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
     service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
+    collectorGivesWay(service.source, log);
     startedAt = performance.now();
     return service.url;
   },

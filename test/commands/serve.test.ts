@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { getPriority, platform } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -44,6 +46,33 @@ test('graceful shutdown on SIGTERM: not ready at once, still serving for SHUTDOW
   assert.ok(performance.now() - started > 1400);
   assert.ok(process.logged().some((line) => line.includes('"closed"')));
 });
+
+/** The priority of each thread, by the kernel's name for it: 0 as it comes, 19 is the lowest. */
+function priorities({ child }: PodwhoisProcess, name: string): readonly number[] {
+  const tasks = `/proc/${child.pid}/task`;
+  return readdirSync(tasks)
+    .filter((id) => readFileSync(`${tasks}/${id}/comm`, 'utf8').trim() === name)
+    .map((id) => getPriority(Number(id)));
+}
+
+test(
+  "V8's threads leave the core to lookups, but not while all pods are read for the first time",
+  { skip: platform() !== 'linux' && 'threads have a priority of their own on Linux only' },
+  async (t) => {
+    const apiServer = createServer();
+    apiServer.listen(0, '127.0.0.1');
+    await once(apiServer, 'listening');
+    t.after(() => apiServer.close());
+    const { port } = apiServer.address() as AddressInfo;
+    const unsynced = await PodwhoisProcess.start({ K8S_API_SERVER: `http://127.0.0.1:${port}` });
+    t.after(() => unsynced.stop());
+    const synced = await serving(t, await simulated(t));
+    await until('its threads give way', () => new Set(priorities(synced, 'V8Worker')).has(19));
+    await until('all of them do', () => priorities(synced, 'V8Worker').every((priority) => priority === 19));
+    assert.deepEqual(priorities(synced, 'MainThread'), [0]);
+    assert.deepEqual(new Set(priorities(unsynced, 'V8Worker')), new Set([0]));
+  },
+);
 
 test('Ctrl-C does not wait', async (t) => {
   const process = await serving(t, await simulated(t), { SHUTDOWN_DELAY: '60s' });

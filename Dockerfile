@@ -31,8 +31,7 @@ EXPOSE 8080
 # --no-allocation-site-pretenuring, --no-memory-reducer: lookups wait while V8 collects garbage, and so it has less to collect.
 # --heap-growing-percent=100: the heap grows by so much, not by a third, until everything is collected. --concurrent-marking-max-worker-num=2:
 #   two threads of V8's may take the one core from lookups, not four (docs/decisions/0011-what-lookups-wait-for.md).
-# --no-concurrent-array-buffer-sweeping: what was read is freed at once, not when V8's threads have the core: they have the lowest priority.
 # --report-on-fatalerror to stderr: says what the heap held when it was too small; without the environment, which may hold secrets.
-ENTRYPOINT ["/nodejs/bin/node", "--max-old-space-size=512", "--max-semi-space-size=16", "--no-allocation-site-pretenuring", "--no-memory-reducer", "--heap-growing-percent=100", "--concurrent-marking-max-worker-num=2", "--no-concurrent-array-buffer-sweeping", "--report-on-fatalerror", "--report-filename=stderr", "--report-compact", "--report-exclude-env", "podwhois.mjs"]
+ENTRYPOINT ["/nodejs/bin/node", "--max-old-space-size=512", "--max-semi-space-size=16", "--no-allocation-site-pretenuring", "--no-memory-reducer", "--heap-growing-percent=100", "--concurrent-marking-max-worker-num=2", "--report-on-fatalerror", "--report-filename=stderr", "--report-compact", "--report-exclude-env", "podwhois.mjs"]
 CMD ["serve"]
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/nodejs/bin/node", "podwhois.mjs", "healthcheck"]

@@ -1,39 +1,49 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import type { ChangeFeed } from './index/change-feed.ts';
 import type { Log } from './log.ts';
 
-/** What Node calls V8's threads, for the kernel. */
+/** Node's name for V8's threads: they collect garbage, and compile what is called often. */
 const NAME = 'V8Worker';
 /** The threads of this process, as Linux lists them. */
 const TASKS = '/proc/self/task';
-const ASK_MS = 100;
+
+interface Watching {
+  readonly source: { readonly synced: boolean };
+  readonly index: { readonly changes: ChangeFeed };
+}
 
 /**
- * From the first sync on V8's threads, which mark garbage for a fifth of a second at a time, leave the core to lookups: they have the lowest
- * priority there is within this process' cgroup. Not before: while all pods are read at full speed they would not keep up. What is lowered stays so, for only a
- * privileged process may raise it. Where threads are no tasks of the kernel with a priority of their own, which is everywhere but on Linux,
- * nothing happens.
+ * From the first sync on V8's threads leave the core to lookups: they mark garbage for a fifth of a second at a time. Not before, for they
+ * would not keep up while all pods are read at full speed; and for as long as the process lives, for only a privileged one may raise a priority
+ * again. Elsewhere than on Linux, where a thread has no priority of its own, nothing happens. See docs/decisions/0011-what-lookups-wait-for.md.
  */
-export function collectorGivesWay(source: { readonly synced: boolean }, log: Log): void {
-  const timer = setInterval(() => {
+export function collectorGivesWay({ source, index }: Watching, log: Log): void {
+  const stop = index.changes.onChange(() => {
     if (!source.synced) return;
-    clearInterval(timer);
+    stop();
+    if (!existsSync(TASKS)) return;
+    // Or they would free what was read too late: while everything is listed again the main thread keeps the core busy.
+    setFlagsFromString('--no-concurrent-array-buffer-sweeping');
+    const threads = readdirSync(TASKS).filter((id) => nameOf(id) === NAME);
     try {
-      lowerPriority();
+      for (const id of threads) setPriority(Number(id), constants.priority.PRIORITY_LOW);
+      log.debug({ threads: threads.length }, "V8's threads give way to lookups from now on");
     } catch (err) {
       log.warn(
         { err },
         "the kernel refuses V8's threads a lower priority: lookups wait longer while garbage is collected",
       );
     }
-  }, ASK_MS).unref();
+  });
 }
 
-function lowerPriority(): void {
-  if (!existsSync(TASKS)) return;
-  for (const id of readdirSync(TASKS)) {
-    if (readFileSync(`${TASKS}/${id}/comm`, 'utf8').trim() === NAME) {
-      setPriority(Number(id), constants.priority.PRIORITY_LOW);
-    }
+/** Empty when the thread has ended meanwhile. */
+function nameOf(id: string): string {
+  try {
+    return readFileSync(`${TASKS}/${id}/comm`, 'utf8').trim();
+  } catch {
+    return '';
   }
 }

@@ -23,9 +23,10 @@ export async function serve(settings: Settings, capabilities = CAPABILITIES): Pr
     close: async (delayMs) => await (await starting).close({ delayMs }),
   });
   try {
-    const { url, preflightUrl, source } = await starting;
+    const service = await starting;
+    const { url, preflightUrl } = service;
     log.info({ url, preflightUrl }, 'listening');
-    collectorGivesWay(source, log);
+    collectorGivesWay(service, log);
   } catch (error) {
     uninstall();
     throw error;

@@ -33,7 +33,7 @@ answering({
   start: async (environment: Record<string, string>) => {
     const settings = readServeSettings({ flags: {}, environment: { PORT: '0', HOST: '127.0.0.1', ...environment } });
     service = await startService(settings, { log, capabilities: await loadCapabilities(CAPABILITIES, settings) });
-    collectorGivesWay(service.source, log);
+    collectorGivesWay(service, log);
     startedAt = performance.now();
     return service.url;
   },

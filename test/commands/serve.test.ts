@@ -59,13 +59,17 @@ test(
   "V8's threads leave the core to lookups, but not while all pods are read for the first time",
   { skip: platform() !== 'linux' && 'threads have a priority of their own on Linux only' },
   async (t) => {
-    const apiServer = createServer();
-    apiServer.listen(0, '127.0.0.1');
-    await once(apiServer, 'listening');
-    t.after(() => apiServer.close());
-    const { port } = apiServer.address() as AddressInfo;
-    const unsynced = await PodwhoisProcess.start({ K8S_API_SERVER: `http://127.0.0.1:${port}` });
-    t.after(() => unsynced.stop());
+    // It hears of changes of one namespace, and has not read the other one.
+    const half = await simulated(t);
+    half.faults.add({ where: ({ namespace }) => namespace === 'other', withhold: true, times: Infinity });
+    const unsynced = await serving(t, half, { NAMESPACE: 'demo,other' });
+    const hears = async (): Promise<boolean> => {
+      half.cluster.createPod({ namespace: 'demo' });
+      return /^podwhois_watch_events_total\{.*type="added".*\} [1-9]/m.test(
+        String((await unsynced.get('/metrics')).body['text']),
+      );
+    };
+    await until('it hears of changes', hears);
     const synced = await serving(t, await simulated(t));
     const areLow = (): boolean => nicenessOfV8(synced).every((nice) => nice === 19);
     await until("V8's threads give way", areLow);
